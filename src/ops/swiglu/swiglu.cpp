@@ -1,0 +1,24 @@
+#include "ops/swiglu/swiglu.h"
+
+#include "ops/kernel_table.h"
+#include "runtime/tape.h"
+
+namespace fathom {
+
+Tensor swiglu(Pass& pass, const Tensor& gate_up) {
+  FATHOM_CHECK(gate_up.cols() % 2 == 0, "swiglu: gate_up is ", gate_up.shape(),
+               "; expected an even last dim, gate and up side by side");
+  Tensor y = pass.empty({gate_up.rows(), gate_up.cols() / 2}, gate_up.dtype());
+  pass.kernels.swiglu(pass.stream, gate_up.read(), y.write());
+  if (!needs_grad(pass, {&gate_up})) return y;
+
+  pass.tape->record("swiglu", y, [gate_up = Saved(gate_up)](Pass& p, const Tensor& dy) {
+    const Tensor& in = gate_up.get("swiglu");
+    Tensor dgate_up = p.empty(in.shape(), in.dtype());
+    p.kernels.swiglu_backward(p.stream, in.read(), dy.read(), dgate_up.write());
+    p.tape->add_grad(p, in, dgate_up);
+  });
+  return y;
+}
+
+}  // namespace fathom
