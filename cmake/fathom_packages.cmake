@@ -1,0 +1,13 @@
+# The libraries from the system; scripts/packages.txt names the Debian packages that hold them.
+
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED)          # OpenMP::OpenMP_CXX
+find_package(dnnl CONFIG REQUIRED)     # DNNL::dnnl
+find_package(hwy CONFIG REQUIRED)      # hwy::hwy
+find_package(nlohmann_json REQUIRED)   # nlohmann_json::nlohmann_json
+find_package(tomlplusplus REQUIRED)    # tomlplusplus::tomlplusplus
+find_package(CLI11 REQUIRED)           # CLI11::CLI11
+if(FATHOM_TESTS)
+  find_package(GTest CONFIG REQUIRED)  # GTest::gtest_main
+endif()

@@ -1,0 +1,12 @@
+// The stop flag: the first SIGINT or SIGTERM asks for a clean end, the second ends the process at once.
+#pragma once
+
+namespace fathom {
+
+void install_stop_handlers();  // called once by app
+bool stop_requested();         // polled by loops between steps
+int stop_signal();             // SIGINT, SIGTERM or 0
+void clear_stop();             // a chat uses Ctrl-C to end one answer, not the program
+void request_stop(int signal); // what the handler does; tests call it
+
+}  // namespace fathom
