@@ -1,0 +1,199 @@
+#include "model/decoder.h"
+
+#include <algorithm>
+
+#include "base/random.h"
+#include "nn/make_parameter.h"
+#include "ops/add/add.h"
+#include "ops/columns/columns.h"
+#include "ops/embedding/embedding.h"
+#include "ops/linear/linear.h"
+#include "ops/rms_norm/rms_norm.h"
+#include "ops/rope/rope.h"
+#include "ops/select_rows/select_rows.h"
+#include "runtime/tape.h"
+
+namespace fathom {
+namespace {
+
+std::string layer_prefix(int64_t layer) { return concat("model.layers.", layer, "."); }
+
+Attention make_attention(const ModelConfig& c, const std::string& prefix) {
+  if (c.mla()) {
+    return MlaAttention({c.hidden_size, c.num_attention_heads, c.q_lora_rank, c.kv_lora_rank, c.qk_nope_head_dim,
+                         c.qk_rope_head_dim, c.v_head_dim, c.softmax_scale()},
+                        prefix);
+  }
+  return SelfAttention({c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim}, prefix);
+}
+
+FeedForwardKind make_feed_forward(const ModelConfig& c, bool experts, const std::string& prefix) {
+  if (!experts) return FeedForward(c.hidden_size, c.intermediate_size, prefix);
+  ExpertsShape shape;
+  shape.hidden_size = c.hidden_size;
+  shape.moe_intermediate_size = c.moe_intermediate_size;
+  shape.n_shared_experts = c.n_shared_experts;
+  shape.route = {c.n_routed_experts, c.num_experts_per_tok,   c.n_group,       c.topk_group,
+                 c.norm_topk_prob,   c.routed_scaling_factor, c.aux_loss_alpha};
+  return Experts(shape, prefix);
+}
+
+// A multi-token head's layer lies after the decoder layers and has experts wherever the model has any.
+bool has_experts(const ModelConfig& c, int64_t layer) {
+  return layer < c.num_hidden_layers ? c.expert_layer(layer) : c.n_routed_experts > 0;
+}
+
+void initialize_parameter(Parameter& p, uint64_t seed, double range) {
+  float* values = p.value.mutable_data<float>();
+  const int64_t cols = p.declared.cols();
+  for (const ParameterPart& part : p.parts) {
+    const RandomKey key{seed, Purpose::kInit, hash_text(part.name.data(), part.name.size())};
+    float* first = values + part.row_begin * cols;
+    const int64_t count = part.shape.elements();
+    if (part.shape.rank() == 1) {
+      std::fill_n(first, count, p.trained ? 1.0f : 0.0f);
+    } else {
+      for (int64_t i = 0; i < count; ++i) first[i] = static_cast<float>(range * key.normal(static_cast<uint64_t>(i)));
+    }
+  }
+}
+
+}  // namespace
+
+DecoderLayer::DecoderLayer(const ModelConfig& config, int64_t layer, size_t expert_index)
+    : eps_(static_cast<float>(config.rms_norm_eps)),
+      layer_(layer),
+      expert_index_(expert_index),
+      input_layernorm_(vector_parameter(layer_prefix(layer) + "input_layernorm.weight", config.hidden_size)),
+      post_attention_layernorm_(
+          vector_parameter(layer_prefix(layer) + "post_attention_layernorm.weight", config.hidden_size)),
+      attention_(make_attention(config, layer_prefix(layer) + "self_attn.")),
+      feed_forward_(make_feed_forward(config, has_experts(config, layer), layer_prefix(layer) + "mlp.")) {}
+
+Tensor DecoderLayer::forward(Pass& pass, const Tensor& x, const RowContext& context) const {
+  const Tensor attended = std::visit(
+      [&](const auto& kind) {
+        return kind.forward(pass, rms_norm(pass, x, input_layernorm_, eps_), context, layer_);
+      },
+      attention_);
+  const Tensor middle = add(pass, x, attended);
+  const Tensor normed = rms_norm(pass, middle, post_attention_layernorm_, eps_);
+  const Experts* experts = std::get_if<Experts>(&feed_forward_);
+  const Tensor fed = experts ? experts->forward(pass, normed, context, expert_index_)
+                             : std::get<FeedForward>(feed_forward_).forward(pass, normed);
+  return add(pass, middle, fed);
+}
+
+void DecoderLayer::list(ParameterList& out) {
+  out.push_back(&input_layernorm_);
+  std::visit([&](auto& kind) { kind.list(out); }, attention_);
+  out.push_back(&post_attention_layernorm_);
+  std::visit([&](auto& kind) { kind.list(out); }, feed_forward_);
+}
+
+MultiTokenHead::MultiTokenHead(const ModelConfig& config, int64_t index, size_t expert_index)
+    : enorm(vector_parameter(layer_prefix(config.num_hidden_layers + index) + "enorm.weight", config.hidden_size)),
+      hnorm(vector_parameter(layer_prefix(config.num_hidden_layers + index) + "hnorm.weight", config.hidden_size)),
+      eh_proj(matrix_parameter(layer_prefix(config.num_hidden_layers + index) + "eh_proj.weight", config.hidden_size,
+                               2 * config.hidden_size)),
+      layer(config, config.num_hidden_layers + index, expert_index),
+      norm(vector_parameter(layer_prefix(config.num_hidden_layers + index) + "shared_head.norm.weight",
+                            config.hidden_size)) {}
+
+Decoder::Decoder(const ModelConfig& config)
+    : config_(config),
+      inv_freq_(rope_frequencies(config.rope_theta, config.rotary_dim())),
+      embed_tokens_(matrix_parameter("model.embed_tokens.weight", config.vocab_size, config.hidden_size)),
+      norm_(vector_parameter("model.norm.weight", config.hidden_size)),
+      lm_head_(matrix_parameter("lm_head.weight", config.vocab_size, config.hidden_size)) {
+  check_config(config_);
+  size_t expert_index = 0;
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
+    layers_.emplace_back(config_, i, expert_index);
+    if (config_.expert_layer(i)) ++expert_index;
+  }
+  for (int64_t i = 0; i < config.num_nextn_predict_layers; ++i) multi_token_heads_.emplace_back(config_, i, expert_index++);
+}
+
+Tensor Decoder::run_layer(Pass& pass, const DecoderLayer& layer, const Tensor& x, const RowContext& context) const {
+  if (!recompute_ || pass.tape == nullptr) return layer.forward(pass, x, context);
+  // The context's row tables are copied into the closure: they must live until backward.
+  return recompute(pass, x, [&layer, context](Pass& inner, const Tensor& input) {
+    return layer.forward(inner, input, context);
+  });
+}
+
+Tensor Decoder::forward(Pass& pass, std::span<const int32_t> ids, const TokenLayout& layout, KvCache* cache,
+                        std::span<const float> sequence_share) const {
+  FATHOM_CHECK(static_cast<int64_t>(ids.size()) == layout.tokens(), "decoder: ", ids.size(), " ids for ", layout.tokens(),
+               " rows");
+  Tensor x = embedding(pass, ids, embed_tokens_);  // [tokens, hidden_size]
+  RowContext context = make_row_context(pass, layout, cache, inv_freq_, x.dtype());
+  context.sequence_share = sequence_share;
+  for (const DecoderLayer& layer : layers_) x = run_layer(pass, layer, x, context);
+  return rms_norm(pass, x, norm_, static_cast<float>(config_.rms_norm_eps));
+}
+
+Tensor Decoder::multi_token_forward(Pass& pass, const Tensor& hidden, const MultiTokenTargets& rows, KvCache* cache,
+                                    std::span<const float> sequence_share) const {
+  FATHOM_CHECK(!multi_token_heads_.empty(), "decoder: this model has no multi-token head (num_nextn_predict_layers is 0)");
+  const MultiTokenHead& head = multi_token_heads_.front();
+  const auto eps = static_cast<float>(config_.rms_norm_eps);
+  const Tensor next = rms_norm(pass, embedding(pass, rows.ids, embed_tokens_), head.enorm, eps);
+  const Tensor state = rms_norm(pass, select_rows(pass, hidden, rows.rows), head.hnorm, eps);
+  const Tensor joined = linear(pass, concat_columns(pass, next, state), head.eh_proj);  // [rows, hidden_size]
+  RowContext context = make_row_context(pass, rows.layout, cache, inv_freq_, hidden.dtype());
+  context.sequence_share = sequence_share;
+  return rms_norm(pass, run_layer(pass, head.layer, joined, context), head.norm, eps);
+}
+
+Tensor Decoder::logits(Pass& pass, const Tensor& hidden) const { return linear(pass, hidden, lm_head()); }
+
+ParameterList Decoder::parameters() {
+  ParameterList list{&embed_tokens_};
+  for (DecoderLayer& layer : layers_) layer.list(list);
+  list.push_back(&norm_);
+  if (!config_.tie_word_embeddings) list.push_back(&lm_head_);
+  for (MultiTokenHead& head : multi_token_heads_) {
+    list.insert(list.end(), {&head.enorm, &head.hnorm, &head.eh_proj});
+    head.layer.list(list);
+    list.push_back(&head.norm);
+  }
+  return list;
+}
+
+std::vector<Experts*> Decoder::expert_layers() {
+  std::vector<Experts*> layers;
+  for (DecoderLayer& layer : layers_) {
+    if (Experts* experts = layer.experts()) layers.push_back(experts);
+  }
+  for (MultiTokenHead& head : multi_token_heads_) {
+    if (Experts* experts = head.layer.experts()) layers.push_back(experts);
+  }
+  return layers;
+}
+
+void Decoder::allocate(Allocator& memory, DType dtype) {
+  for (Parameter* p : parameters()) p->value = Tensor(memory, p->declared, dtype);
+}
+
+void Decoder::require_gradients(bool on) {
+  for (Parameter* p : parameters()) {
+    if (!p->trained) continue;
+    if (!on) {
+      p->grad = nullptr;
+    } else if (p->grad == nullptr) {
+      p->grad = std::make_shared<ParameterGrad>();
+    }
+  }
+}
+
+void Decoder::initialize(uint64_t seed) {
+  for (Parameter* p : parameters()) initialize_parameter(*p, seed, config_.initializer_range);
+}
+
+std::unique_ptr<KvCache> Decoder::make_cache(Allocator& memory, int64_t pages, int64_t page_tokens) const {
+  return std::make_unique<KvCache>(memory, KvCacheShape{config_.cache_layers(), config_.cache_width(), page_tokens}, pages);
+}
+
+}  // namespace fathom

@@ -1,0 +1,31 @@
+// Rotary position embedding.                                       Su et al. 2021 (arXiv:2104.09864), eq. 34
+//   x  [tokens, heads · head_dim] or wider (columns after the heads stay as they are, so that q and k turn in place inside
+//   the one product that also holds v); the columns [begin, begin + dim) of each head are rotated by the angles of its row.
+// Half-split pairs (i, i + dim/2) for dense models, adjacent pairs (2i, 2i + 1) for MLA (RopeShape::interleaved).
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "ops/kernel_table.h"
+#include "runtime/pass.h"
+
+namespace fathom {
+
+// cos and sin of position · inv_freq, computed in double, stored in the pass's activation type. Shared by all layers.
+struct RopeAngles {
+  Tensor cos, sin;  // [tokens, dim / 2]
+};
+
+// Plain frequencies: theta^(−2i/dim). Scaled variants make their own list.
+std::vector<double> rope_frequencies(double theta, int64_t dim);
+
+// `magnitude` multiplies cos and sin (1 for plain RoPE).
+RopeAngles rope_angles(Pass& pass, std::span<const int32_t> positions, std::span<const double> inv_freq,
+                       DType dtype = DType::kF32, double magnitude = 1);
+
+// Takes x over: rotates in place when nothing else owns its storage, else in a copy. (Neither the product before it nor the
+// rotation itself needs its own output in backward.)
+Tensor rope(Pass& pass, Tensor x, const RopeAngles& angles, const RopeShape& shape);
+
+}  // namespace fathom
