@@ -3,7 +3,6 @@
 set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED)          # OpenMP::OpenMP_CXX
-find_package(dnnl CONFIG REQUIRED)     # DNNL::dnnl
 find_package(hwy CONFIG REQUIRED)      # hwy::hwy
 find_package(nlohmann_json REQUIRED)   # nlohmann_json::nlohmann_json
 find_package(tomlplusplus REQUIRED)    # tomlplusplus::tomlplusplus
@@ -11,3 +10,10 @@ find_package(CLI11 REQUIRED)           # CLI11::CLI11
 if(FATHOM_TESTS)
   find_package(GTest CONFIG REQUIRED)  # GTest::gtest_main
 endif()
+
+# DNNL::dnnl. By hand, because oneDNN's own package file asks for OpenCL, which the processor engine never touches.
+find_path(FATHOM_DNNL_INCLUDE dnnl.hpp REQUIRED)
+find_library(FATHOM_DNNL_LIBRARY dnnl REQUIRED)
+add_library(DNNL::dnnl UNKNOWN IMPORTED GLOBAL)
+set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${FATHOM_DNNL_LIBRARY}
+                                            INTERFACE_INCLUDE_DIRECTORIES ${FATHOM_DNNL_INCLUDE})
