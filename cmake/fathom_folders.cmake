@@ -1,5 +1,5 @@
 # The line of folders (docs/architecture.md): each is one static library, and may include only what it names here.
-# scripts/check_includes.py reads this same list.
+# scripts/check_includes.sh reads this same list.
 set(FATHOM_FOLDERS
   "base:"
   "io:base"
