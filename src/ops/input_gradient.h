@@ -1,5 +1,5 @@
-// Where a backward kernel that only overwrites may leave the gradient of one input: in the gradient itself while that is the
-// first contribution, else in memory of its own that finish() adds. The input outlives the object.
+// Where a backward kernel that only overwrites may leave the gradient of one input: in the gradient
+// itself while that is the first contribution, else in memory of its own that finish() adds.
 #pragma once
 
 #include "runtime/elementwise.h"

@@ -1,7 +1,8 @@
-// Rotary position embedding.                                       Su et al. 2021 (arXiv:2104.09864), eq. 34
-//   x  [tokens, heads · head_dim] or wider (columns after the heads stay as they are, so that q and k turn in place inside
-//   the one product that also holds v); the columns [begin, begin + dim) of each head are rotated by the angles of its row.
-// Half-split pairs (i, i + dim/2) for dense models, adjacent pairs (2i, 2i + 1) for MLA (RopeShape::interleaved).
+// Rotary position embedding.                         Su et al. 2021 (arXiv:2104.09864), eq. 34
+//   x  [tokens, heads · head_dim] or wider
+// The columns [begin, begin + dim) of each head are rotated by the angles of its row. Columns after
+// the heads stay as they are, so that q and k can turn inside the one product that also holds v.
+// Pairs are (i, i + dim/2) in dense models and (2i, 2i + 1) in MLA (RopeShape::interleaved).
 #pragma once
 
 #include <span>
@@ -12,7 +13,8 @@
 
 namespace fathom {
 
-// cos and sin of position · inv_freq, computed in double, stored in the pass's activation type. Shared by all layers.
+// cos and sin of position · inv_freq, computed in double, stored in the pass's activation type.
+// Shared by all layers.
 struct RopeAngles {
   Tensor cos, sin;  // [tokens, dim / 2]
 };
@@ -21,11 +23,12 @@ struct RopeAngles {
 std::vector<double> rope_frequencies(double theta, int64_t dim);
 
 // `magnitude` multiplies cos and sin (1 for plain RoPE).
-RopeAngles rope_angles(Pass& pass, std::span<const int32_t> positions, std::span<const double> inv_freq,
-                       DType dtype = DType::kF32, double magnitude = 1);
+RopeAngles rope_angles(Pass& pass, std::span<const int32_t> positions,
+                       std::span<const double> inv_freq, DType dtype = DType::kF32,
+                       double magnitude = 1);
 
-// Takes x over: rotates in place when nothing else owns its storage, else in a copy. (Neither the product before it nor the
-// rotation itself needs its own output in backward.)
+// Takes x over: rotates in place when nothing else owns its storage, else in a copy. (Neither the
+// product before it nor the rotation itself needs its own output in backward.)
 Tensor rope(Pass& pass, Tensor x, const RopeAngles& angles, const RopeShape& shape);
 
 }  // namespace fathom

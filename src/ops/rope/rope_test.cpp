@@ -1,0 +1,153 @@
+#include "ops/rope/rope.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ops/basic/kernels.h"
+#include "ops/rope/kernels.h"
+#include "ops/testing.h"
+
+namespace fathom {
+namespace {
+
+using testing::check_gradients;
+using testing::difference;
+using testing::from_values;
+using testing::grad_of;
+using testing::random_tensor;
+using testing::require_grad;
+using testing::TestPass;
+using testing::to_doubles;
+
+KernelTable plain_kernels() {
+  KernelTable table;
+  table.fill_zero = &reference::fill_zero;
+  table.copy = &reference::copy;
+  table.accumulate = &reference::accumulate;
+  table.rope = &reference::rope;
+  return table;
+}
+
+const std::vector<int32_t> kPositions = {0, 7, 5000};
+
+// One rotated head between columns that stay: shape of one of MLA's queries.
+constexpr RopeShape kMla{.heads = 3, .head_dim = 10, .begin = 6, .dim = 4, .interleaved = true};
+constexpr RopeShape kDense{.heads = 2, .head_dim = 6, .begin = 0, .dim = 6, .interleaved = false};
+
+RopeAngles angles_for(Pass& pass, int64_t dim, DType dtype, double magnitude = 1) {
+  return rope_angles(pass, kPositions, rope_frequencies(10000, dim), dtype, magnitude);
+}
+
+TEST(Rope, PlainFrequenciesAreThoseOfTheFormula) {
+  const std::vector<double> inv_freq = rope_frequencies(10000, 64);
+  ASSERT_EQ(inv_freq.size(), 32u);
+  // text models of theta 10000, dim 64: the first ten are untouched by YaRN too
+  EXPECT_NEAR(inv_freq[0], 1.0, 1e-15);
+  EXPECT_NEAR(inv_freq[1], 0.7498942093, 1e-10);
+  EXPECT_NEAR(inv_freq[8], 0.1, 1e-12);
+  EXPECT_NEAR(inv_freq[9], 0.07498942093, 1e-11);
+  EXPECT_NEAR(inv_freq[10], 0.05623413252, 1e-11);
+  EXPECT_NEAR(inv_freq[31], 40 * 3.333803580e-06, 1e-13);
+  EXPECT_NEAR(rope_frequencies(500000, 128)[28], 0.003211445995, 1e-12);
+}
+
+TEST(Rope, AnglesAreTakenInDoubleAndScaledByTheMagnitude) {
+  TestPass pass(plain_kernels());
+  const std::vector<int32_t> far = {1000003};
+  const std::vector<double> inv_freq = {1.0, 0.7498942093};
+  const RopeAngles angles = rope_angles(pass.plain, far, inv_freq, DType::kF32, 1.25);
+  EXPECT_FLOAT_EQ(angles.cos.data<float>()[0], static_cast<float>(1.25 * std::cos(1000003.0)));
+  EXPECT_FLOAT_EQ(angles.sin.data<float>()[1],
+                  static_cast<float>(1.25 * std::sin(1000003.0 * 0.7498942093)));
+}
+
+TEST(Rope, TurnsAdjacentPairsAndLeavesOtherColumnsAlone) {
+  TestPass pass(plain_kernels());
+  const std::vector<int32_t> position = {2};
+  const std::vector<double> inv_freq = {0.5, 0.25};
+  const RopeAngles angles = rope_angles(pass.plain, position, inv_freq, DType::kF64);
+  const RopeShape shape{.heads = 1, .head_dim = 5, .begin = 1, .dim = 4, .interleaved = true};
+  Tensor x = from_values(pass.plain, {1, 6}, DType::kF64, {9, 1, 2, 3, 4, 8});
+  const std::vector<double> y = to_doubles(rope(pass.plain, std::move(x), angles, shape));
+  const double c0 = std::cos(1.0), s0 = std::sin(1.0), c1 = std::cos(0.5), s1 = std::sin(0.5);
+  const std::vector<double> expected = {
+      9, c0 - 2 * s0, 2 * c0 + s0, 3 * c1 - 4 * s1, 4 * c1 + 3 * s1, 8};
+  for (size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(y[i], expected[i], 1e-14) << i;
+}
+
+TEST(Rope, HalfSplitEqualsAdjacentPairsAfterDeinterleaving) {
+  TestPass pass(plain_kernels());
+  const RopeShape pairs{.heads = 2, .head_dim = 6, .begin = 0, .dim = 6, .interleaved = true};
+  RopeShape halves = pairs;
+  halves.interleaved = false;
+  const RopeAngles angles = angles_for(pass.plain, 6, DType::kF64);
+  const Tensor x = random_tensor(pass.plain, {3, 12}, DType::kF64, 1);
+  const auto deinterleaved = [&](const Tensor& from) {
+    const std::vector<double> in = to_doubles(from);
+    std::vector<double> out(in.size());
+    for (size_t head = 0; head < in.size(); head += 6) {
+      for (size_t i = 0; i < 3; ++i) {
+        out[head + i] = in[head + 2 * i];
+        out[head + i + 3] = in[head + 2 * i + 1];
+      }
+    }
+    return from_values(pass.plain, {3, 12}, DType::kF64, out);
+  };
+  const Tensor by_pairs = deinterleaved(rope(pass.plain, x, angles, pairs));
+  const Tensor by_halves = rope(pass.plain, deinterleaved(x), angles, halves);
+  EXPECT_EQ(to_doubles(by_pairs), to_doubles(by_halves));
+}
+
+TEST(Rope, GradientMatchesDifferences) {
+  TestPass pass(plain_kernels());
+  for (const RopeShape& shape : {kMla, kDense}) {
+    const RopeAngles angles = angles_for(pass.plain, shape.dim, DType::kF64, 1.1);
+    const auto fn = [&](Pass& p, const std::vector<Tensor>& x) {
+      return rope(p, x[0], angles, shape);
+    };
+    EXPECT_EQ(check_gradients(fn, {{3, shape.heads * shape.head_dim}}, {}, pass), "");
+  }
+}
+
+TEST(Rope, WorksInPlaceOnlyWhereNobodyElseOwnsTheStorage) {
+  TestPass pass(plain_kernels());
+  const RopeAngles angles = angles_for(pass.plain, 4, DType::kF32);
+  Tensor x = random_tensor(pass.plain, {3, 30}, DType::kF32, 2);
+  const std::vector<double> before = to_doubles(x);
+  const Tensor copied = rope(pass.plain, x, angles, kMla);
+  EXPECT_EQ(to_doubles(x), before);
+  EXPECT_FALSE(copied.same_storage(x));
+  const float* place = x.data<float>();
+  const Tensor moved = rope(pass.plain, std::move(x), angles, kMla);
+  EXPECT_EQ(moved.data<float>(), place);
+  EXPECT_EQ(to_doubles(moved), to_doubles(copied));
+}
+
+TEST(Rope, GivesTheSameBitsWithAndWithoutTape) {
+  TestPass pass(plain_kernels());
+  const RopeAngles angles = angles_for(pass.plain, 4, DType::kF32);
+  Tensor x = random_tensor(pass.plain, {3, 30}, DType::kF32, 3);
+  const Tensor plain = rope(pass.plain, x, angles, kMla);
+  require_grad(x);
+  EXPECT_EQ(to_doubles(rope(pass.taped, x, angles, kMla)), to_doubles(plain));
+  EXPECT_FALSE(pass.tape.empty());
+}
+
+TEST(Rope, RefusesAnglesOfAnotherWidthAndSaysWhich) {
+  TestPass pass(plain_kernels());
+  const RopeAngles angles = angles_for(pass.plain, 6, DType::kF32);
+  try {
+    rope(pass.plain, random_tensor(pass.plain, {3, 30}, DType::kF32, 4), angles, kMla);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("expected [3, 2]"), std::string::npos) << error.what();
+  }
+  EXPECT_THROW(rope(pass.plain, random_tensor(pass.plain, {3, 11}, DType::kF32, 5), angles, kDense),
+               Error);
+  EXPECT_THROW(rope(pass.plain, random_tensor(pass.plain, {3, 12}, DType::kF64, 5), angles, kDense),
+               Error);
+}
+
+}  // namespace
+}  // namespace fathom
