@@ -9,10 +9,11 @@
 namespace fathom {
 
 namespace reference {
-void attention(Stream*, ConstView q, ConstView k, ConstView v, ConstView starts, const AttentionShape& shape, View out,
-               View lse);
-void attention_backward(Stream*, ConstView q, ConstView k, ConstView v, ConstView out, ConstView lse, ConstView dout,
-                        ConstView starts, const AttentionShape& shape, View dq, View dk, View dv);
+void attention(Stream*, ConstView q, ConstView k, ConstView v, ConstView starts,
+               const AttentionShape& shape, View out, View lse);
+void attention_backward(Stream*, ConstView q, ConstView k, ConstView v, ConstView out,
+                        ConstView lse, ConstView dout, ConstView starts,
+                        const AttentionShape& shape, View dq, View dk, View dv);
 }  // namespace reference
 
 std::vector<BenchRow> attention_bench();

@@ -9,8 +9,8 @@
 namespace fathom {
 
 namespace reference {
-void paged_attention(Stream*, ConstView q, ConstView cache, std::span<const PagedSpan> spans, const PagedShape& shape,
-                     View out);
+void paged_attention(Stream*, ConstView q, ConstView cache, std::span<const PagedSpan> spans,
+                     const PagedShape& shape, View out);
 }  // namespace reference
 
 std::vector<BenchRow> paged_attention_bench();
