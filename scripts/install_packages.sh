@@ -10,10 +10,12 @@ run() {
 
 names=()
 optional=()
-while read -r name kind; do
-  case $name in '' | '#'*) continue ;; esac
-  if [ "${kind:-}" = optional ]; then optional+=("$name"); else names+=("$name"); fi
-done < <(cat "$@")
+for list in "$@"; do
+  while read -r name kind; do
+    case $name in '' | '#'*) continue ;; esac
+    if [ "${kind:-}" = optional ]; then optional+=("$name"); else names+=("$name"); fi
+  done <"$list"
+done
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   echo "This system has no apt-get. Please see that the counterparts of these Debian packages are installed:"
