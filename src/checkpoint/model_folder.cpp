@@ -1,0 +1,94 @@
+#include "checkpoint/model_folder.h"
+
+#include <algorithm>
+
+#include "checkpoint/weights.h"
+#include "io/files.h"
+#include "io/json.h"
+#include "model/config_json.h"
+
+namespace fathom {
+namespace {
+
+void join_generation_config(ModelConfig& config, const std::string& folder) {
+  const std::string path = join_path(folder, "generation_config.json");
+  if (!exists(path)) return;
+  const Json json = parse_json(read_file(path), path, ErrorCode::kModel);
+  const Json* eos = json.find("eos_token_id");
+  if (eos == nullptr || eos->is_null()) return;
+  const auto join = [&](int64_t id) {
+    const auto value = static_cast<int32_t>(id);
+    auto& ids = config.eos_token_ids;
+    if (std::find(ids.begin(), ids.end(), value) == ids.end()) ids.push_back(value);
+  };
+  if (eos->is_array()) {
+    for (const Json& id : eos->items()) join(id.as_int("eos_token_id"));
+  } else {
+    join(eos->as_int("eos_token_id"));
+  }
+}
+
+std::string torch_dtype(DType dtype) { return dtype == DType::kBF16 ? "bfloat16" : "float32"; }
+
+std::string card_text(const ModelCard& card) {
+  return concat("---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n\n# ", card.title, "\n\n", card.body, "\n");
+}
+
+}  // namespace
+
+const Tokenizer& LoadedModel::require_tokenizer() const {
+  if (!tokenizer) {
+    fail(ErrorCode::kModel, "model: ", folder, " has no tokenizer.json; text needs one (token ids work without: --ids FILE)");
+  }
+  return *tokenizer;
+}
+
+std::string resolve_model_folder(const std::string& path) {
+  if (!exists(path)) fail(ErrorCode::kModel, "model: no such folder: ", path);
+  if (!is_directory(path)) fail(ErrorCode::kModel, "model: ", path, " is a file; expected a folder with config.json");
+  if (exists(join_path(path, "config.json"))) return path;
+  const std::string inner = join_path(path, "model");
+  if (exists(join_path(inner, "config.json"))) return inner;
+  const std::string checkpoints = join_path(path, "checkpoints");
+  if (is_directory(checkpoints)) {
+    const std::vector<std::string> names = list_directory(checkpoints);
+    for (auto name = names.rbegin(); name != names.rend(); ++name) {
+      const std::string folder = join_path(checkpoints, *name);
+      if (name->starts_with("step-") && exists(join_path(folder, "config.json"))) return folder;
+    }
+  }
+  fail(ErrorCode::kModel, "model: ", path, " holds no config.json, no model/ and no complete checkpoints/step-*");
+}
+
+LoadedModel load_model(const std::string& path, Allocator& memory) {
+  LoadedModel model;
+  model.folder = resolve_model_folder(path);
+  ModelConfig config = read_config(join_path(model.folder, "config.json"));
+  join_generation_config(config, model.folder);
+  const SafetensorsFolder weights(model.folder);
+  if (config.num_nextn_predict_layers > 0 && !has_multi_token_weights(config, weights)) config.num_nextn_predict_layers = 0;
+  model.decoder = std::make_unique<Decoder>(config);
+  check_weights(*model.decoder, weights);
+  model.decoder->allocate(memory);
+  load_weights(*model.decoder, weights);
+  if (exists(join_path(model.folder, "tokenizer.json"))) model.tokenizer = Tokenizer::load(model.folder);
+  return model;
+}
+
+void save_model(Decoder& decoder, const Tokenizer* tokenizer, const std::string& folder, DType dtype, const ModelCard& card) {
+  const ModelConfig& config = decoder.config();
+  const Json json = config_to_json(config, torch_dtype(dtype));
+  write_file_atomically(join_path(folder, "config.json"), json.dump(2) + "\n");
+  Json generation = Json::object();
+  generation["bos_token_id"] = config.bos_token_id;
+  generation["eos_token_id"] = *json.find("eos_token_id");
+  if (config.pad_token_id >= 0) generation["pad_token_id"] = config.pad_token_id;
+  generation["do_sample"] = true;
+  generation["temperature"] = 1.0;
+  write_file_atomically(join_path(folder, "generation_config.json"), generation.dump(2) + "\n");
+  if (tokenizer != nullptr) tokenizer->save(folder);
+  write_file_atomically(join_path(folder, "README.md"), card_text(card));
+  save_weights(decoder, folder, dtype);
+}
+
+}  // namespace fathom

@@ -1,0 +1,274 @@
+#include "generate/engine.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "ops/select_rows/select_rows.h"
+
+namespace fathom {
+
+struct Engine::Group {
+  uint64_t id = 0;
+  Request request;
+  bool computed = false;         // the prompt is in the cache
+  bool cancelled = false;
+  PagedSequence prompt;          // shared by the samples; kept until the last one has started
+  std::vector<float> logits;     // of the prompt's last token
+  int64_t started = 0, finished = 0;
+};
+
+struct Engine::Sample {
+  Group* group = nullptr;
+  int64_t number = 0;
+  PagedSequence sequence;
+  Sampling sampling;
+  int32_t last = 0;        // the newest token, not yet in the cache
+  int64_t produced = 0;
+  bool done = false;
+};
+
+const char* name_of(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kNone: return "none";
+    case FinishReason::kStop: return "stop";
+    case FinishReason::kLength: return "length";
+    case FinishReason::kCancelled: return "cancelled";
+    case FinishReason::kNumericalError: return "numerical_error";
+  }
+  return "";
+}
+
+Engine::Engine(const KernelTable& kernels, Allocator& memory, const Decoder& decoder, const EngineConfig& config)
+    : kernels_(kernels), memory_(memory), decoder_(decoder), config_(config) {
+  max_tokens_ = config.max_tokens_per_sequence > 0 ? config.max_tokens_per_sequence : decoder.config().max_position_embeddings;
+  const int64_t tokens = config.cache_tokens > 0 ? config.cache_tokens : config.max_sequences * max_tokens_;
+  // Besides the samples' own pages, one page each for a prompt whose last page every sample copies.
+  const int64_t pages = (tokens + config.page_tokens - 1) / config.page_tokens + config.max_sequences;
+  cache_ = decoder.make_cache(memory, pages, config.page_tokens);
+}
+
+Engine::~Engine() = default;
+
+// Pages that a group needs at worst: its prompt's, and for each sample all pages after the prompt's last full one.
+int64_t Engine::reserved_pages(const Group& group) const {
+  const auto prompt = static_cast<int64_t>(group.request.prompt.size());
+  return cache_->pages_for(prompt + group.request.max_tokens) - prompt / config_.page_tokens;
+}
+
+uint64_t Engine::submit(Request request) {
+  const auto prompt = static_cast<int64_t>(request.prompt.size());
+  const int64_t vocab = decoder_.config().vocab_size;
+  if (prompt == 0) fail(ErrorCode::kUsage, "generate: the prompt is empty; give at least one token");
+  for (int32_t id : request.prompt) {
+    if (id < 0 || id >= vocab) fail(ErrorCode::kUsage, "generate: prompt id ", id, " is outside the vocabulary of ", vocab);
+  }
+  check_sampling(request.sampling);
+  if (request.max_tokens <= 0 || request.samples <= 0) {
+    fail(ErrorCode::kUsage, "generate: max_tokens is ", request.max_tokens, " and samples ", request.samples,
+         "; expected at least 1 of each");
+  }
+  if (prompt + request.max_tokens > max_tokens_) {
+    fail(ErrorCode::kUsage, "generate: the prompt has ", prompt, " tokens and ", request.max_tokens,
+         " may follow; the context holds ", max_tokens_, ". Shorten the prompt or ask for at most ",
+         std::max<int64_t>(0, max_tokens_ - prompt), " tokens");
+  }
+  auto group = std::make_unique<Group>();
+  group->id = next_id_++;
+  group->request = std::move(request);
+  if (cache_->pages_for(prompt) + reserved_pages(*group) > cache_->pages()) {
+    fail(ErrorCode::kUsage, "generate: ", prompt + group->request.max_tokens, " tokens never fit a cache of ",
+         cache_->pages() * config_.page_tokens, "; enlarge the cache");
+  }
+  waiting_.push_back(std::move(group));
+  return waiting_.back()->id;
+}
+
+void Engine::cancel(uint64_t id) {
+  for (const auto& group : waiting_) {
+    if (group->id == id) group->cancelled = true;
+  }
+  for (const auto& group : started_) {
+    if (group->id == id) group->cancelled = true;
+  }
+}
+
+void Engine::finish(Sample& sample, const TokenEvent& event) {
+  sample.done = true;
+  ++sample.group->finished;
+  promised_pages_ -= reserved_pages(*sample.group);
+  cache_->release(sample.sequence);
+  if (sample.group->request.sink) sample.group->request.sink(event);
+}
+
+void Engine::take_token(Sample& sample, std::span<const float> logits) {
+  const Request& request = sample.group->request;
+  TokenEvent event{sample.group->id, sample.number};
+  const auto token = sample_token(logits, sample.sampling, static_cast<uint64_t>(sample.produced));
+  if (!token) {
+    event.finish = FinishReason::kNumericalError;
+    return finish(sample, event);
+  }
+  ++sample.produced;
+  ++stats_.generated_tokens;
+  sample.last = event.token = token->id;
+  event.logprob = token->logprob;
+  const bool stops = std::find(request.stop_ids.begin(), request.stop_ids.end(), token->id) != request.stop_ids.end();
+  event.finish = stops ? FinishReason::kStop
+                       : sample.produced >= request.max_tokens ? FinishReason::kLength : FinishReason::kNone;
+  if (event.finish != FinishReason::kNone) return finish(sample, event);
+  if (request.sink) request.sink(event);
+}
+
+void Engine::prefill(const std::vector<Group*>& groups) {
+  const Timer timer;
+  Pass pass{kernels_, memory_};
+  TokenLayout layout{{0}, {}, {}};
+  std::vector<int32_t> ids, last_rows;
+  for (Group* group : groups) {
+    const std::vector<int32_t>& prompt = group->request.prompt;
+    FATHOM_CHECK(cache_->extend(pass, group->prompt, static_cast<int64_t>(prompt.size())),
+                 "engine: the cache is full although admission counted its pages");
+    ids.insert(ids.end(), prompt.begin(), prompt.end());
+    for (size_t i = 0; i < prompt.size(); ++i) layout.positions.push_back(static_cast<int32_t>(i));
+    layout.starts.push_back(static_cast<int32_t>(ids.size()));
+    layout.cached.push_back(&group->prompt);
+    last_rows.push_back(static_cast<int32_t>(ids.size()) - 1);
+  }
+  const Tensor hidden = decoder_.forward(pass, ids, layout, cache_.get());
+  const Tensor logits = decoder_.logits(pass, select_rows(pass, hidden, last_rows));  // [groups, vocab_size]
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const float* row = logits.data<float>() + static_cast<int64_t>(i) * logits.cols();
+    groups[i]->logits.assign(row, row + logits.cols());
+    groups[i]->prompt.length = static_cast<int64_t>(groups[i]->request.prompt.size());
+    groups[i]->computed = true;
+  }
+  stats_.prompt_tokens += layout.tokens();
+  stats_.prefill_seconds += timer.seconds();
+}
+
+// Starts the group's next sample if a slot and its worst case of pages are free.
+bool Engine::start_sample(Group& group) {
+  if (static_cast<int64_t>(running_.size()) >= config_.max_sequences) return false;
+  const int64_t needed = reserved_pages(group);
+  if (promised_pages_ + needed > cache_->pages()) return false;
+  promised_pages_ += needed;
+  auto sample = std::make_unique<Sample>();
+  sample->group = &group;
+  sample->number = group.started++;
+  sample->sampling = group.request.sampling;
+  sample->sampling.seed += static_cast<uint64_t>(sample->number);
+  sample->sequence = cache_->fork(group.prompt);
+  running_.push_back(std::move(sample));
+  take_token(*running_.back(), group.logits);
+  return true;
+}
+
+void Engine::admit() {
+  for (;;) {
+    // Compute the prompts of as many waiting groups as there are free slots, in one pass.
+    std::vector<Group*> fresh;
+    int64_t tokens = 0;
+    int64_t slots = config_.max_sequences - static_cast<int64_t>(running_.size());
+    for (const auto& group : waiting_) {
+      if (slots <= 0) break;
+      const auto prompt = static_cast<int64_t>(group->request.prompt.size());
+      if (!group->computed && !group->cancelled) {
+        const int64_t pages = cache_->pages_for(prompt);
+        const bool fits = promised_pages_ + pages + reserved_pages(*group) <= cache_->pages();
+        if (!fits || (!fresh.empty() && tokens + prompt > config_.max_prefill_tokens)) break;
+        promised_pages_ += pages;  // until the last sample of the group has started
+        tokens += prompt;
+        fresh.push_back(group.get());
+      }
+      slots -= group->request.samples - group->started;
+    }
+    if (!fresh.empty()) prefill(fresh);
+
+    bool progressed = !fresh.empty();
+    while (!waiting_.empty()) {
+      Group& group = *waiting_.front();
+      if (!group.cancelled && !group.computed) break;
+      while (!group.cancelled && group.started < group.request.samples && start_sample(group)) progressed = true;
+      if (!group.cancelled && group.started < group.request.samples) break;
+      for (; group.cancelled && group.started < group.request.samples; ++group.started, ++group.finished) {
+        if (group.request.sink) group.request.sink({group.id, group.started, 0, 0, FinishReason::kCancelled});
+      }
+      if (group.computed) {
+        promised_pages_ -= cache_->pages_for(static_cast<int64_t>(group.request.prompt.size()));
+        cache_->release(group.prompt);
+      }
+      started_.push_back(std::move(waiting_.front()));
+      waiting_.pop_front();
+      progressed = true;
+    }
+    drop_finished();
+    const bool room = static_cast<int64_t>(running_.size()) < config_.max_sequences;
+    if (waiting_.empty() || !room || !progressed) return;
+  }
+}
+
+void Engine::decode() {
+  if (running_.empty()) return;
+  const Timer timer;
+  Pass pass{kernels_, memory_};
+  TokenLayout layout{{0}, {}, {}};
+  std::vector<int32_t> ids;
+  for (const auto& sample : running_) {
+    FATHOM_CHECK(cache_->extend(pass, sample->sequence, 1), "engine: the cache is full although admission counted its pages");
+    ids.push_back(sample->last);
+    layout.positions.push_back(static_cast<int32_t>(sample->sequence.length));
+    layout.starts.push_back(static_cast<int32_t>(ids.size()));
+    layout.cached.push_back(&sample->sequence);
+  }
+  const Tensor logits = decoder_.logits(pass, decoder_.forward(pass, ids, layout, cache_.get()));
+  if (!waiting_.empty()) {
+    stats_.busy_slots += static_cast<int64_t>(running_.size());
+    stats_.offered_slots += config_.max_sequences;
+  }
+  ++stats_.decode_steps;
+  for (size_t i = 0; i < running_.size(); ++i) {
+    Sample& sample = *running_[i];
+    ++sample.sequence.length;
+    take_token(sample, {logits.data<float>() + static_cast<int64_t>(i) * logits.cols(), static_cast<size_t>(logits.cols())});
+  }
+  stats_.decode_seconds += timer.seconds();
+}
+
+void Engine::drop_finished() {
+  for (const auto& sample : running_) {
+    if (!sample->done && sample->group->cancelled) {
+      finish(*sample, {sample->group->id, sample->number, 0, 0, FinishReason::kCancelled});
+    }
+  }
+  std::erase_if(running_, [](const auto& sample) { return sample->done; });
+  std::erase_if(started_, [](const auto& group) { return group->finished == group->started; });
+}
+
+int64_t Engine::step() {
+  drop_finished();
+  admit();
+  decode();
+  drop_finished();
+  int64_t unfinished = static_cast<int64_t>(running_.size());
+  for (const auto& group : waiting_) unfinished += group->cancelled ? 0 : group->request.samples - group->started;
+  return unfinished;
+}
+
+std::vector<std::vector<Completion>> generate(Engine& engine, std::vector<Request> requests) {
+  std::vector<std::vector<Completion>> results(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    results[i].resize(static_cast<size_t>(requests[i].samples));
+    requests[i].sink = [&results, i](const TokenEvent& event) {
+      Completion& completion = results[i][static_cast<size_t>(event.sample)];
+      completion.finish = event.finish;
+      if (event.finish == FinishReason::kNumericalError || event.finish == FinishReason::kCancelled) return;
+      completion.ids.push_back(event.token);
+      completion.logprobs.push_back(event.logprob);
+    };
+    engine.submit(std::move(requests[i]));
+  }
+  engine.run();
+  return results;
+}
+
+}  // namespace fathom
