@@ -41,6 +41,9 @@ TEST(Text, NumbersForPeopleScaleByThousands) {
   EXPECT_EQ(human_count(928600), "928.6 K");
   EXPECT_EQ(human_count(671e9), "671.0 B");
   EXPECT_EQ(human_count(12), "12");
+  EXPECT_EQ(human_count(999.4), "999");
+  EXPECT_EQ(human_count(999.6), "1.0 K") << "never 1000";
+  EXPECT_EQ(human_count(999960), "1.0 M") << "never 1000.0 K";
 }
 
 TEST(Text, SecondsForPeopleNameTheirUnit) {
@@ -48,6 +51,9 @@ TEST(Text, SecondsForPeopleNameTheirUnit) {
   EXPECT_EQ(human_seconds(12.34), "12.3 s");
   EXPECT_EQ(human_seconds(125), "2 min 05 s");
   EXPECT_EQ(human_seconds(3720), "1 h 02 min");
+  EXPECT_EQ(human_seconds(0.9996), "1.0 s") << "never 1000 ms";
+  EXPECT_EQ(human_seconds(59.96), "1 min 00 s") << "never 60.0 s";
+  EXPECT_EQ(human_seconds(3599.7), "1 h 00 min");
 }
 
 TEST(Error, CheckThrowsTheJoinedMessageAndItsCode) {
@@ -85,12 +91,14 @@ TEST(FloatBits, EveryF16SurvivesTheRoundTrip) {
   }
 }
 
-// Halfway between two neighbours goes to the even code, a hair above to the upper one, a hair below to the lower one.
+// Halfway between two neighbours goes to the even code, a hair above to the upper one, a hair below
+// to the lower one.
 template <class Widen, class Narrow>
 void check_rounding(uint16_t largest, Widen widen, Narrow narrow) {
   for (uint16_t code = 0; code < largest; ++code) {
     const auto upper = static_cast<uint16_t>(code + 1);
-    const auto half = static_cast<float>((static_cast<double>(widen(code)) + static_cast<double>(widen(upper))) / 2);
+    const auto half = static_cast<float>(
+        (static_cast<double>(widen(code)) + static_cast<double>(widen(upper))) / 2);
     EXPECT_EQ(narrow(half), code % 2 == 0 ? code : upper) << code;
     EXPECT_EQ(narrow(std::nextafter(half, 0.0f)), code) << code;
     EXPECT_EQ(narrow(std::nextafter(half, std::numeric_limits<float>::infinity())), upper) << code;
@@ -141,7 +149,7 @@ TEST(Random, UniformDrawsFillTheirBinsEvenly) {
     ++hits[static_cast<size_t>(u * kBins)];
     ++below[key.below(i, kBins)];
   }
-  // Chi-squared with 63 degrees of freedom: mean 63, deviation 11.2; the bounds lie five deviations out.
+  // Chi-squared with 63 degrees of freedom: mean 63, deviation 11.2; bounds five deviations out.
   const auto chi_squared = [](const std::vector<int>& counts) {
     double sum = 0;
     for (const int count : counts) sum += std::pow(count - kDraws / kBins, 2) / (kDraws / kBins);

@@ -34,7 +34,7 @@ Leaf cpuid(uint32_t leaf, uint32_t subleaf = 0) {
 
 bool bit(uint32_t word, int index) { return (word >> index & 1u) != 0; }
 
-// XCR0: which register files the operating system saves. By assembly, since the intrinsic needs -mxsave.
+// XCR0: which register files the operating system saves. In assembly: the intrinsic needs -mxsave.
 uint64_t saved_registers() {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -51,7 +51,8 @@ std::string brand_string() {
   }
   text.resize(text.find('\0') == std::string::npos ? text.size() : text.find('\0'));
   const size_t first = text.find_first_not_of(' ');
-  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(' ') - first + 1);
+  return first == std::string::npos ? ""
+                                    : text.substr(first, text.find_last_not_of(' ') - first + 1);
 }
 
 #endif
@@ -95,8 +96,8 @@ Isa parse_isa(std::string_view text) {
   for (size_t i = 0; i < kIsaNames.size(); ++i) {
     if (text == kIsaNames[i]) return static_cast<Isa>(i);
   }
-  fail(ErrorCode::kUsage, "unknown instruction set '", text, "'; expected plain, avx2, avx512 or amx",
-       did_you_mean(text, isa_names()));
+  fail(ErrorCode::kUsage, "unknown instruction set '", text,
+       "'; expected plain, avx2, avx512 or amx", did_you_mean(text, isa_names()));
 }
 
 Isa best_isa(const CpuFeatures& cpu) {

@@ -1,6 +1,6 @@
 // What this processor and its operating system offer, as kernels are chosen by it.
 //
-// Threads: every function may be called from any thread. AMX needs the system's permission first: request_amx().
+// Threads: any. AMX needs the system's permission first: request_amx().
 #pragma once
 
 #include <string>
@@ -26,16 +26,17 @@ CpuFeatures detect_cpu();
 // Families of kernels, each including those before it.
 enum class Isa { kPlain, kAvx2, kAvx512, kAmx };
 
-const char* name(Isa isa);               // "plain", "avx2", "avx512", "amx"
-Isa parse_isa(std::string_view text);    // throws Error(kUsage) for any other word
-std::vector<std::string> isa_names();    // all of them, lowest first
-Isa best_isa(const CpuFeatures& cpu);    // the highest family that `cpu` can run
+const char* name(Isa isa);             // "plain", "avx2", "avx512", "amx"
+Isa parse_isa(std::string_view text);  // throws Error(kUsage) for any other word
+std::vector<std::string> isa_names();  // all of them, lowest first
+Isa best_isa(const CpuFeatures& cpu);  // the highest family that `cpu` can run
 
 // `cpu` without what lies above `limit`, so that one machine tests every lower path.
 CpuFeatures capped(CpuFeatures cpu, Isa limit);
 
-// Asks Linux to let this process use AMX tile registers; once is enough, before the first tile instruction and before
-// the worker threads start. False: no AMX here, or the system refuses; then tile instructions end the process.
+// Asks Linux to let this process use AMX tile registers; once is enough, before the first tile
+// instruction and before the worker threads start. False: no AMX here, or the system refuses; then
+// tile instructions end the process.
 bool request_amx();
 
 }  // namespace fathom

@@ -9,7 +9,8 @@ namespace {
 
 CpuFeatures everything() {
   CpuFeatures cpu;
-  cpu.avx2 = cpu.fma = cpu.avx512 = cpu.avx512_bf16 = cpu.avx512_vnni = cpu.amx_bf16 = cpu.amx_int8 = true;
+  cpu.avx2 = cpu.fma = cpu.avx512 = cpu.avx512_bf16 = cpu.avx512_vnni = cpu.amx_bf16 =
+      cpu.amx_int8 = true;
   return cpu;
 }
 
@@ -37,7 +38,8 @@ TEST(Cpu, UnknownIsaIsAUsageErrorThatNamesTheNearest) {
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUsage);
-    EXPECT_NE(std::string(error.what()).find("did you mean avx512"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("did you mean avx512"), std::string::npos)
+        << error.what();
   }
 }
 

@@ -1,6 +1,7 @@
 // Errors that a caller may catch, and the one check macro.
 //
-// A message says what, where, expected, got, and the way out. Libraries throw; only `app` turns a code into an exit status.
+// A message says what, where, expected, got, and the way out. Libraries throw;
+// only `app` turns a code into an exit status.
 #pragma once
 
 #include <stdexcept>
@@ -35,9 +36,9 @@ template <class... Parts>
 
 }  // namespace fathom
 
-// Throws Error(kInternal) with the message built from the remaining arguments. Stays on in release builds.
-#define FATHOM_CHECK(condition, ...)                                           \
-  do {                                                                         \
-    if (!(condition)) [[unlikely]]                                             \
-      ::fathom::fail(::fathom::ErrorCode::kInternal, __VA_ARGS__);             \
+// Throws Error(kInternal) with the message of the remaining arguments. Stays on in release builds.
+#define FATHOM_CHECK(condition, ...)                               \
+  do {                                                             \
+    if (!(condition)) [[unlikely]]                                 \
+      ::fathom::fail(::fathom::ErrorCode::kInternal, __VA_ARGS__); \
   } while (false)

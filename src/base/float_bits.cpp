@@ -24,10 +24,11 @@ uint16_t f32_to_f16(float value) {
   if (std::isnan(value)) return static_cast<uint16_t>(sign | 0x7E00);
   if (magnitude >= 65520.0f) return static_cast<uint16_t>(sign | 0x7C00);
   if (magnitude < 0x1.0p-14f) {  // subnormal: units of 2^-24; nearbyint rounds ties to even
-    return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(std::ldexp(magnitude, 24))));
+    return static_cast<uint16_t>(sign |
+                                 static_cast<uint16_t>(std::nearbyint(std::ldexp(magnitude, 24))));
   }
   int exponent;
-  const float fraction = std::frexp(magnitude, &exponent);  // in [0.5, 1)
+  const float fraction = std::frexp(magnitude, &exponent);                          // [0.5, 1)
   const auto rounded = static_cast<int>(std::nearbyint(std::ldexp(fraction, 11)));  // 1024 … 2048
   return static_cast<uint16_t>(sign | (((exponent + 13) << 10) + rounded));
 }

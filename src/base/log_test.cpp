@@ -14,7 +14,8 @@ namespace {
 class Captured {
  public:
   explicit Captured(LogLevel level) : level_(set_log_level(level)) {
-    sink_ = set_log_sink([this](LogLevel at, const std::string& line) { lines.emplace_back(at, line); });
+    sink_ = set_log_sink(
+        [this](LogLevel at, const std::string& line) { lines.emplace_back(at, line); });
   }
   ~Captured() {
     set_log_sink(std::move(sink_));

@@ -1,6 +1,7 @@
-// Counter-based randomness: the same key and index give the same bits, whatever was drawn before or elsewhere.
+// Counter-based randomness: the same key and index give the same bits, whatever else was drawn.
 //
-// A key names a stream by (seed, purpose, step, layer); an index picks a draw in it. Nothing here has state.
+// A key names a stream by (seed, purpose, step, layer); an index picks a draw in it.
+// Threads: any; nothing here has state.
 #pragma once
 
 #include <cmath>
@@ -41,7 +42,9 @@ struct RandomKey {
     return mix64(h ^ index);
   }
   // [0, 1), 53 bits
-  double uniform(uint64_t index) const { return static_cast<double>(bits(index) >> 11) * 0x1.0p-53; }
+  double uniform(uint64_t index) const {
+    return static_cast<double>(bits(index) >> 11) * 0x1.0p-53;
+  }
   // 0 … n − 1; the bias of at most n / 2^64 is below anything measurable here
   uint64_t below(uint64_t index, uint64_t n) const {
     return static_cast<uint64_t>((static_cast<Wide>(bits(index)) * n) >> 64);
@@ -56,7 +59,8 @@ struct RandomKey {
 // FNV-1a, for turning names and problems into stream numbers and splits.
 inline uint64_t hash_text(const char* data, size_t size) {
   uint64_t h = 0xCBF29CE484222325ull;
-  for (size_t i = 0; i < size; ++i) h = (h ^ static_cast<unsigned char>(data[i])) * 0x100000001B3ull;
+  for (size_t i = 0; i < size; ++i)
+    h = (h ^ static_cast<unsigned char>(data[i])) * 0x100000001B3ull;
   return mix64(h);
 }
 

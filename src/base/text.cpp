@@ -26,7 +26,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string scaled(double value, const std::array<const char*, 6>& units) {
   size_t unit = 0;
-  while (std::abs(value) >= 1000 && unit + 1 < units.size()) {
+  // The bounds are where the printed digits would round up to 1000.
+  while (std::abs(value) >= (unit == 0 ? 999.5 : 999.95) && unit + 1 < units.size()) {
     value /= 1000;
     ++unit;
   }
@@ -41,13 +42,15 @@ std::string fixed(double value, int digits) {
   return buffer;
 }
 
-std::string human_bytes(double bytes) { return scaled(bytes, {" B", " KB", " MB", " GB", " TB", " PB"}); }
+std::string human_bytes(double bytes) {
+  return scaled(bytes, {" B", " KB", " MB", " GB", " TB", " PB"});
+}
 
 std::string human_count(double count) { return scaled(count, {"", " K", " M", " B", " T", " Q"}); }
 
 std::string human_seconds(double seconds) {
-  if (seconds < 1) return concat(std::lround(seconds * 1000), " ms");
-  if (seconds < 60) return concat(fixed(seconds, 1), " s");
+  if (seconds < 0.9995) return concat(std::lround(seconds * 1000), " ms");
+  if (seconds < 59.95) return concat(fixed(seconds, 1), " s");
   const long whole = std::lround(seconds);
   char buffer[64];
   if (whole < 3600) {
@@ -58,15 +61,17 @@ std::string human_seconds(double seconds) {
   return buffer;
 }
 
-std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& candidates,
-                                       size_t limit) {
+std::vector<std::string> nearest_names(std::string_view name,
+                                       const std::vector<std::string>& candidates, size_t limit) {
   std::vector<std::pair<size_t, std::string>> ranked;
   for (const std::string& candidate : candidates) {
     const size_t distance = edit_distance(name, candidate);
     const bool contains = name.size() >= 3 && candidate.find(name) != std::string::npos;
-    if (contains || distance * 2 <= std::max(name.size(), candidate.size())) ranked.emplace_back(distance, candidate);
+    if (contains || distance * 2 <= std::max(name.size(), candidate.size()))
+      ranked.emplace_back(distance, candidate);
   }
-  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> names;
   for (size_t i = 0; i < ranked.size() && i < limit; ++i) names.push_back(ranked[i].second);
   return names;
