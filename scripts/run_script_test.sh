@@ -10,5 +10,5 @@ mkdir -p "$folder"
 cd "$folder"
 status=0
 bash "$script" "$program" || status=$?
-if [ "$status" -eq 0 ]; then rm -rf "$folder"; fi
+if [ "$status" -eq 0 ] || [ "$status" -eq 77 ]; then rm -rf "$folder"; fi
 exit "$status"
