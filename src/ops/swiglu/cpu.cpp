@@ -1,0 +1,100 @@
+#include "ops/parallel.h"
+#include "ops/simd_targets.h"
+#include "ops/swiglu/kernels.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/swiglu/cpu.cpp"
+#include <hwy/foreach_target.h>
+
+#include "hwy/contrib/math/math-inl.h"
+#include "ops/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fathom {
+namespace HWY_NAMESPACE {
+namespace {
+
+// 1 / (1 + e^-x) through e^-|x|, which never overflows; within 3 units in the last place. A NaN
+// becomes a number, but every user also multiplies by x.
+HWY_INLINE VF32 sigmoid(VF32 x) {
+  const F32 d;
+  const VF32 one = hn::Set(d, 1.0f);
+  const VF32 e = hn::Exp(d, hn::Neg(hn::Abs(x)));
+  const VF32 numerator = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
+  return hn::Div(numerator, hn::Add(one, e));
+}
+
+void swiglu_row(const float* gate, const float* up, float* y, int64_t count) {
+  map(gate, up, y, count,
+      [](VF32 g, VF32 u) HWY_ATTR { return hn::Mul(hn::Mul(g, sigmoid(g)), u); });
+}
+
+struct GateUp {
+  VF32 gate, up;
+};
+
+// silu'(g) = s · (1 + g · (1 − s)) with s = sigmoid(g)
+HWY_INLINE GateUp gradients(VF32 g, VF32 u, VF32 dy) {
+  const VF32 one = hn::Set(F32(), 1.0f);
+  const VF32 s = sigmoid(g);
+  const VF32 slope = hn::Mul(s, hn::MulAdd(g, hn::Sub(one, s), one));
+  return {hn::Mul(hn::Mul(dy, u), slope), hn::Mul(hn::Mul(dy, g), s)};
+}
+
+void swiglu_backward_row(const float* gate, const float* up, const float* dy, float* dgate,
+                         float* dup, int64_t count) {
+  const F32 d;
+  for_each_vector(
+      count,
+      [&](int64_t i) HWY_ATTR {
+        const GateUp grad =
+            gradients(hn::LoadU(d, gate + i), hn::LoadU(d, up + i), hn::LoadU(d, dy + i));
+        hn::StoreU(grad.gate, d, dgate + i);
+        hn::StoreU(grad.up, d, dup + i);
+      },
+      [&](int64_t i, int64_t n) HWY_ATTR {
+        const GateUp grad =
+            gradients(load_part(gate + i, n), load_part(up + i, n), load_part(dy + i, n));
+        store_part(grad.gate, dgate + i, n);
+        store_part(grad.up, dup + i, n);
+      });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace fathom
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fathom::cpu {
+
+HWY_EXPORT(swiglu_row);
+HWY_EXPORT(swiglu_backward_row);
+
+void swiglu(Stream* stream, ConstView gate_up, View y) {
+  if (gate_up.dtype != DType::kF32) return reference::swiglu(stream, gate_up, y);
+  const auto row = HWY_DYNAMIC_DISPATCH(swiglu_row);
+  const int64_t width = y.cols();
+  for_each_piece(y.rows(), piece_rows(width), width, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* gate = gate_up.row<float>(r);
+      row(gate, gate + width, y.row<float>(r), width);
+    }
+  });
+}
+
+void swiglu_backward(Stream* stream, ConstView gate_up, ConstView dy, View dgate_up) {
+  if (dy.dtype != DType::kF32) return reference::swiglu_backward(stream, gate_up, dy, dgate_up);
+  const auto row = HWY_DYNAMIC_DISPATCH(swiglu_backward_row);
+  const int64_t width = dy.cols();
+  for_each_piece(dy.rows(), piece_rows(width), width, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* gate = gate_up.row<float>(r);
+      float* dgate = dgate_up.row<float>(r);
+      row(gate, gate + width, dy.row<float>(r), dgate, dgate + width, width);
+    }
+  });
+}
+
+}  // namespace fathom::cpu
+#endif  // HWY_ONCE
