@@ -1,0 +1,61 @@
+#include "ops/linear/linear.h"
+
+#include "ops/kernel_table.h"
+#include "runtime/tape.h"
+
+namespace fathom {
+namespace {
+
+void check(const Tensor& x, const Parameter& weight, const Parameter* bias) {
+  FATHOM_CHECK(weight.value.shape().rank() == 2 && weight.value.dim(1) == x.cols(),
+               "linear: weight ", weight.name, " is ", weight.value.shape(),
+               ", expected [out, in] with in = ", x.cols(), ", the last dim of x ", x.shape(),
+               "; was this checkpoint made with another hidden_size?");
+  FATHOM_CHECK(weight.value.dtype() == x.dtype(), "linear: weight ", weight.name, " is ",
+               info(weight.value.dtype()).name, " but x is ", info(x.dtype()).name,
+               "; convert one of them");
+  if (bias == nullptr) return;
+  FATHOM_CHECK(bias->value.shape() == Shape{weight.value.dim(0)}, "linear: bias ", bias->name,
+               " is ", bias->value.shape(), ", expected [", weight.value.dim(0), "] for weight ",
+               weight.name, " ", weight.value.shape());
+  FATHOM_CHECK(bias->value.dtype() == x.dtype(), "linear: bias ", bias->name, " is ",
+               info(bias->value.dtype()).name, " but x is ", info(x.dtype()).name,
+               "; convert one of them");
+}
+
+// x: with its values where the weight is trained, else a handle without data.
+void backward(Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias,
+              const Tensor& dy) {
+  const KernelTable& kernels = pass.kernels;
+  bool accumulate = false;
+  if (Tensor dx = pass.tape->grad_target(pass, x, accumulate)) {
+    kernels.matmul_nn(pass.stream, dy.read(), weight.value.read(), dx.write(), accumulate);
+  }
+  if (weight.wants_grad(pass)) {
+    Tensor dw = weight.grad_target(pass, accumulate);
+    kernels.matmul_tn(pass.stream, dy.read(), x.read(), dw.write(), accumulate);
+  }
+  if (bias != nullptr && bias->wants_grad(pass)) {
+    Tensor db = bias->grad_target(pass, accumulate);
+    kernels.bias_backward(pass.stream, dy.read(), db.write(), accumulate);
+  }
+}
+
+}  // namespace
+
+Tensor linear(Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias) {
+  check(x, weight, bias);
+  Tensor y = pass.empty({x.rows(), weight.value.dim(0)}, x.dtype());
+  pass.kernels.matmul_nt(pass.stream, x.read(), weight.value.read(), y.write(), false);
+  if (bias != nullptr) pass.kernels.add_bias(pass.stream, bias->value.read(), y.write());
+
+  const bool bias_trained = bias != nullptr && bias->wants_grad(pass);
+  if (!needs_grad(pass, {&x}) && !weight.wants_grad(pass) && !bias_trained) return y;
+  pass.tape->record(
+      "linear", y,
+      [x = Saved(weight.wants_grad(pass) ? x : x.without_data()), &weight, bias](
+          Pass& p, const Tensor& dy) { backward(p, x.get("linear"), weight, bias, dy); });
+  return y;
+}
+
+}  // namespace fathom

@@ -1,0 +1,118 @@
+#include <cmath>
+
+#include "ops/matmul/kernels.h"
+
+namespace fathom::reference {
+namespace {
+
+// Elements (row, column) of a matrix or of its transpose.
+template <class T>
+struct Matrix {
+  const T* data;
+  int64_t row_step, column_step;
+  T operator()(int64_t row, int64_t column) const {
+    return data[row * row_step + column * column_step];
+  }
+};
+
+template <class T>
+Matrix<T> plain(const ConstView& x) {
+  return {x.row<T>(0), x.row_stride, 1};
+}
+
+template <class T>
+Matrix<T> transposed(const ConstView& x) {
+  return {x.row<T>(0), 1, x.row_stride};
+}
+
+// c_ij = or += sum over p of a_ip b_pj
+template <class T>
+void multiply(const Matrix<T>& a, const Matrix<T>& b, int64_t k, View c, bool accumulate) {
+  for (int64_t i = 0; i < c.rows(); ++i) {
+    for (int64_t j = 0; j < c.cols(); ++j) {
+      T sum = accumulate ? c.row<T>(i)[j] : T{0};
+      for (int64_t p = 0; p < k; ++p) sum = std::fma(a(i, p), b(p, j), sum);
+      c.row<T>(i)[j] = sum;
+    }
+  }
+}
+
+// Calls fn(group, first row, rows) for each group that has rows.
+template <class Fn>
+void for_each_group(const ConstView& offsets, Fn&& fn) {
+  const int32_t* begin = offsets.row<int32_t>(0);
+  for (int64_t g = 0; g + 1 < offsets.shape.elements(); ++g) {
+    if (begin[g + 1] > begin[g]) fn(g, int64_t{begin[g]}, int64_t{begin[g + 1]} - begin[g]);
+  }
+}
+
+}  // namespace
+
+void matmul_nt(Stream*, ConstView a, ConstView b, View c, bool accumulate) {
+  dispatch_float(a.dtype, "matmul_nt", [&](auto zero) {
+    using T = decltype(zero);
+    multiply(plain<T>(a), transposed<T>(b), a.cols(), c, accumulate);
+  });
+}
+
+void matmul_nn(Stream*, ConstView a, ConstView b, View c, bool accumulate) {
+  dispatch_float(a.dtype, "matmul_nn", [&](auto zero) {
+    using T = decltype(zero);
+    multiply(plain<T>(a), plain<T>(b), a.cols(), c, accumulate);
+  });
+}
+
+void matmul_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate) {
+  dispatch_float(a.dtype, "matmul_tn", [&](auto zero) {
+    using T = decltype(zero);
+    multiply(transposed<T>(a), plain<T>(b), a.rows(), c, accumulate);
+  });
+}
+
+void grouped_nt(Stream* stream, ConstView a, ConstView offsets, ConstView b, View c) {
+  const int64_t n = b.shape[1];
+  for_each_group(offsets, [&](int64_t group, int64_t begin, int64_t rows) {
+    matmul_nt(stream, a.rows_at(begin, rows), b.rows_at(group * n, n), c.rows_at(begin, rows),
+              false);
+  });
+}
+
+void grouped_nn(Stream* stream, ConstView a, ConstView offsets, ConstView b, View c) {
+  const int64_t k = b.shape[1];
+  for_each_group(offsets, [&](int64_t group, int64_t begin, int64_t rows) {
+    matmul_nn(stream, a.rows_at(begin, rows), b.rows_at(group * k, k), c.rows_at(begin, rows),
+              false);
+  });
+}
+
+void grouped_tn(Stream* stream, ConstView a, ConstView offsets, ConstView b, View c,
+                uint8_t* live) {
+  const int64_t m = c.shape[1];
+  for_each_group(offsets, [&](int64_t group, int64_t begin, int64_t rows) {
+    matmul_tn(stream, a.rows_at(begin, rows), b.rows_at(begin, rows), c.rows_at(group * m, m),
+              live[group] != 0);
+    live[group] = 1;
+  });
+}
+
+void add_bias(Stream*, ConstView b, View y) {
+  dispatch_float(y.dtype, "add_bias", [&](auto zero) {
+    using T = decltype(zero);
+    for (int64_t r = 0; r < y.rows(); ++r) {
+      for (int64_t i = 0; i < y.cols(); ++i) y.row<T>(r)[i] += b.row<T>(0)[i];
+    }
+  });
+}
+
+void bias_backward(Stream*, ConstView dy, View db, bool accumulate) {
+  dispatch_float(dy.dtype, "bias_backward", [&](auto zero) {
+    using T = decltype(zero);
+    for (int64_t i = 0; i < dy.cols(); ++i) {
+      double sum = accumulate ? static_cast<double>(db.row<T>(0)[i]) : 0.0;
+      for (int64_t r = 0; r < dy.rows(); ++r) sum += static_cast<double>(dy.row<T>(r)[i]);
+      db.row<T>(0)[i] = static_cast<T>(sum);
+    }
+  });
+}
+
+}  // namespace fathom::reference
