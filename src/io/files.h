@@ -1,0 +1,95 @@
+// Files: reading, atomic replacement, memory maps, locks, and folders that appear whole or not at
+// all.
+//
+// Every error is fathom::Error(kRuntime) and names the path and the system's reason; a full disk is
+// called "disk full". Threads: objects belong to one thread at a time, free functions to any.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fathom {
+
+std::string read_file(const std::string& path);
+
+// Readers see the old content or the new, never a mixture, also after a crash: the text is written
+// to a hidden file beside, synced, and renamed over `path`.
+void write_file_atomically(const std::string& path, std::string_view content);
+
+bool exists(const std::string& path);
+bool is_directory(const std::string& path);
+uint64_t file_size(const std::string& path);
+
+void make_directories(const std::string& path);                    // with parents; fine when there
+std::vector<std::string> list_directory(const std::string& path);  // names without "." "..", sorted
+void remove_all(const std::string& path);                          // fine when absent
+std::string join_path(std::string_view folder, std::string_view name);
+
+// Makes everything under `temp_dir` durable and renames it to `final_dir` in one step, so that a
+// kill at any moment leaves either no `final_dir` (or the old one) or all of the new one. Both must
+// be on one file system. An existing `final_dir` is exchanged and then removed.
+void publish_directory(const std::string& temp_dir, const std::string& final_dir);
+
+// A file being written front to back. finish() makes it durable; without finish() (an error on the
+// way) the destructor removes it, so that no half-written file stays.
+class OutputFile {
+ public:
+  explicit OutputFile(std::string path);  // creates or empties it
+  ~OutputFile();
+  OutputFile(OutputFile&& other) noexcept;
+  OutputFile& operator=(OutputFile&&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+  void finish();  // fsync and close
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+// A file mapped read-only. The size is that of the moment of opening; bytes() checks its range
+// against it and asks the system again, because touching a page beyond the end of a file that
+// somebody cut short would kill the process (SIGBUS).
+class MappedFile {
+ public:
+  explicit MappedFile(std::string path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&&) = delete;
+
+  uint64_t size() const { return size_; }
+  std::span<const std::byte> bytes() const { return bytes(0, size_); }
+  std::span<const std::byte> bytes(uint64_t begin, uint64_t end) const;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+  const std::byte* data_ = nullptr;  // null when the file is empty
+  uint64_t size_ = 0;
+};
+
+// An exclusive lock on a file, held until destruction or the end of the process, however it ends.
+// The file holds the pid of the holder, for the message of whoever comes second; it is never
+// deleted.
+class FileLock {
+ public:
+  explicit FileLock(std::string path);  // throws when another holds it
+  ~FileLock();
+  FileLock(FileLock&& other) noexcept;
+  FileLock& operator=(FileLock&&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+}  // namespace fathom
