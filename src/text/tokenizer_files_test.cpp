@@ -1,0 +1,134 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <functional>
+
+#include "base/error.h"
+#include "io/files.h"
+#include "io/json.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_presets.h"
+
+namespace fathom {
+namespace {
+
+std::string refusal(const std::string& tokenizer_json, const std::string& config = "") {
+  try {
+    Tokenizer::from_json(tokenizer_json, config, "here.json");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kModel);
+    EXPECT_NE(std::string(error.what()).find("here.json"), std::string::npos) << error.what();
+    return error.what();
+  }
+  return "not refused";
+}
+
+// The byte tokenizer's file with one change.
+std::string changed(const std::function<void(Json&)>& change) {
+  Json file = parse_json(byte_tokenizer().tokenizer_json(), "test");
+  change(file);
+  return file.dump();
+}
+
+TEST(TokenizerFiles, WrittenAndReadBackAreTheSameTokenizer) {
+  const std::string folder = testing::TempDir() + "tokenizer_files_test";
+  std::filesystem::create_directories(folder);
+  for (const Tokenizer& made : {byte_tokenizer(), character_tokenizer("\n\"\\é🦙ab", true)}) {
+    made.save(folder);
+    const Tokenizer read = Tokenizer::load(folder);
+    EXPECT_EQ(read.tokenizer_json(), made.tokenizer_json());
+    EXPECT_EQ(read.config_json(), made.config_json());
+    EXPECT_EQ(read.spec().kind, made.spec().kind);
+    EXPECT_EQ(read.spec().add_bos_token, made.spec().add_bos_token);
+    const std::string text = "a\n\"é🦙\\b";
+    EXPECT_EQ(read.encode(text), made.encode(text));
+    EXPECT_EQ(read.decode(read.encode(text)), text);
+    EXPECT_EQ(read.control().end_think, 6);
+    EXPECT_EQ(read.control().bos, 1);
+    EXPECT_TRUE(read.is_special(2));
+    EXPECT_FALSE(read.is_special(3));
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(TokenizerFiles, ConfigSaysWhatOtherProgramsNeed) {
+  const Json config = parse_json(byte_tokenizer().config_json(), "test");
+  EXPECT_EQ(config.string_at("tokenizer_class"), "PreTrainedTokenizerFast");
+  EXPECT_EQ(config.string_at("pad_token"), kPadToken);
+  EXPECT_EQ(config.string_at("chat_template"), chat_template());
+  EXPECT_FALSE(config.bool_at("clean_up_tokenization_spaces"));
+}
+
+TEST(TokenizerFiles, RefusesUnsupportedFeaturesByName) {
+  const auto expect = [](const std::string& file, const std::string& name) {
+    const std::string message = refusal(file);
+    EXPECT_NE(message.find(name), std::string::npos) << message;
+  };
+  expect(changed([](Json& f) { f["model"]["type"] = "WordPiece"; }), "model type WordPiece");
+  expect(changed([](Json& f) { f["model"]["merges"] = Json::array({"a b"}); }),
+         "merges (1 of them)");
+  expect(changed([](Json& f) { f["model"]["unk_token"] = "<unk>"; }), "model.unk_token");
+  expect(changed([](Json& f) { f["model"]["byte_fallback"] = true; }), "model.byte_fallback");
+  expect(changed([](Json& f) { f["model"]["ignore_merges"] = true; }), "model.ignore_merges");
+  expect(changed([](Json& f) { f["normalizer"]["type"] = "NFC"; }), "normalizer NFC");
+  expect(changed([](Json& f) { f["pre_tokenizer"]["type"] = "Metaspace"; }), "Metaspace");
+  expect(changed([](Json& f) { f["pre_tokenizer"]["use_regex"] = true; }), "use_regex");
+  expect(changed([](Json& f) { f["pre_tokenizer"]["add_prefix_space"] = true; }),
+         "add_prefix_space");
+  expect(changed([](Json& f) { f["post_processor"]["type"] = "TemplateProcessing"; }),
+         "post_processor TemplateProcessing");
+  expect(changed([](Json& f) { f["decoder"] = nullptr; }), "decoder null");
+  expect(changed([](Json& f) { f["truncation"]["max_length"] = 5; }), "truncation");
+}
+
+TEST(TokenizerFiles, AcceptsStepsWrappedInSequences) {
+  const std::string file = changed([](Json& f) {
+    Json step = f.at("pre_tokenizer");
+    f["pre_tokenizer"] =
+        Json::object({{"type", "Sequence"}, {"pretokenizers", Json::array({step})}});
+    f["normalizer"] = Json::object({{"type", "Sequence"}, {"normalizers", Json::array()}});
+    f["post_processor"] = step;
+  });
+  EXPECT_EQ(Tokenizer::from_json(file, "", "test").encode("a"), (std::vector<int32_t>{7 + 'a'}));
+}
+
+TEST(TokenizerFiles, RefusesFilesThatAreDamaged) {
+  const std::string whole = byte_tokenizer().tokenizer_json();
+  EXPECT_NE(refusal(whole.substr(0, whole.size() / 2)), "not refused");
+  EXPECT_NE(refusal("{}"), "not refused");
+  EXPECT_NE(refusal("[]"), "not refused");
+  EXPECT_NE(refusal(changed([](Json& f) { f["model"]["vocab"].erase("a"); })), "not refused");
+  EXPECT_NE(refusal(changed([](Json& f) { f["model"]["vocab"]["a"] = -1; })), "not refused");
+  EXPECT_NE(refusal(changed([](Json& f) { f["model"]["vocab"]["a"] = "x"; })), "not refused");
+  EXPECT_NE(refusal(changed([](Json& f) { f["model"]["vocab"]["<think>"] = 99; })), "not refused");
+  EXPECT_NE(refusal(whole, R"({"eos_token": "<nowhere>"})"), "not refused");
+  EXPECT_NE(refusal(whole, R"({"eos_token": 5})"), "not refused");
+}
+
+TEST(TokenizerFiles, AFolderWithoutTokenizerIsAFaultOfTheModelFolder) {
+  try {
+    Tokenizer::load(testing::TempDir() + "nothing_here");
+    FAIL() << "loaded a tokenizer from nowhere";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kModel);
+  }
+}
+
+TEST(TokenizerFiles, ReadsNamedTokensGivenAsObjects) {
+  const std::string config = R"({"bos_token": {"content": "<｜User｜>"}, "add_bos_token": true})";
+  const Tokenizer read = Tokenizer::from_json(byte_tokenizer().tokenizer_json(), config, "test");
+  EXPECT_EQ(read.control().bos, 3);
+  EXPECT_FALSE(read.control().eos.has_value());
+  EXPECT_TRUE(read.spec().add_bos_token);
+}
+
+TEST(TokenizerFiles, PublishedTokenizersWithMergesAreRefusedByThatName) {
+  const std::string path = FATHOM_SHARED_DIR "/data/tokenizers/deepseek-v3/tokenizer.json";
+  if (!exists(path)) GTEST_SKIP() << path << " is absent";
+  const std::string message = refusal(read_file(path));
+  EXPECT_NE(message.find("BPE with merges"), std::string::npos) << message;
+}
+
+}  // namespace
+}  // namespace fathom
