@@ -2,10 +2,10 @@
 // equality to the bit.
 #pragma once
 
-#include <hwy/highway.h>
+#include <gtest/gtest.h>
 #include <omp.h>
 
-#include <string>
+#include <utility>
 
 #include "ops/simd_targets.h"
 #include "ops/testing.h"
