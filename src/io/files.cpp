@@ -257,6 +257,32 @@ void OutputFile::finish() {
   }
 }
 
+// ---- AppendFile -------------------------------------------------------------------------------
+
+AppendFile::AppendFile(std::string path) : path_(std::move(path)) {
+  descriptor_ = Descriptor(path_, O_WRONLY | O_CREAT | O_APPEND, "opening").release();
+}
+
+AppendFile::AppendFile(AppendFile&& other) noexcept
+    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+AppendFile::~AppendFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void AppendFile::write(std::string_view text) {
+  const struct stat before = status_of(descriptor_, path_);
+  try {
+    write_all(descriptor_, std::as_bytes(std::span(text)), path_);
+  } catch (const Error& error) {
+    // A device has no size to go back to.
+    if (S_ISREG(before.st_mode) && ::ftruncate(descriptor_, before.st_size) != 0) {
+      fail(error.code(), error.what(), "; and the half-written piece could not be removed");
+    }
+    throw;
+  }
+}
+
 // ---- MappedFile -------------------------------------------------------------------------------
 
 MappedFile::MappedFile(std::string path) : path_(std::move(path)) {

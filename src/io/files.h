@@ -53,6 +53,23 @@ class OutputFile {
   int descriptor_ = -1;
 };
 
+// A file that grows by whole pieces, such as lines of a log. A piece that cannot be written whole
+// (a full disk) leaves nothing behind. What was there before stays.
+class AppendFile {
+ public:
+  explicit AppendFile(std::string path);  // creates it when absent
+  ~AppendFile();
+  AppendFile(AppendFile&& other) noexcept;
+  AppendFile& operator=(AppendFile&&) = delete;
+
+  void write(std::string_view text);  // is with the system when it returns, so a kill loses nothing
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
 // A file mapped read-only. The size is that of the moment of opening; bytes() checks its range
 // against it and asks the system again, because touching a page beyond the end of a file that
 // somebody cut short would kill the process (SIGBUS).

@@ -1,6 +1,7 @@
 #include "io/files.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,6 +123,37 @@ TEST(OutputFile, IsRemovedUnlessFinished) {
   EXPECT_EQ(read_file(folder.file("whole")), "text");
   EXPECT_NE(error_of([&] { moved.write("more"); }), "");
   EXPECT_NE(error_of([&] { moved.finish(); }), "");
+}
+
+TEST(AppendFile, AddsToWhatIsThere) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder.file("log"), "one\n");
+  AppendFile file(folder.file("log"));
+  file.write("two\n");
+  AppendFile moved(std::move(file));
+  moved.write("three\n");
+  EXPECT_EQ(read_file(folder.file("log")), "one\ntwo\nthree\n");
+  EXPECT_TRUE(error_of([] { AppendFile("/dev/full").write("x"); }).starts_with("disk full"));
+  EXPECT_NE(error_of([] { AppendFile("/nowhere/log"); }), "");
+}
+
+TEST(AppendFile, LeavesNothingOfAPieceThatDidNotFit) {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {  // a limit on file size stands for a disk that fills in the middle of a piece
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit = {6, 6};
+    AppendFile file(folder.file("log"));
+    file.write("one\n");
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    ::_exit(error_of([&] { file.write("two\n"); }).find("File too large") != std::string::npos ? 0
+                                                                                               : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(read_file(folder.file("log")), "one\n");
 }
 
 TEST(MappedFile, ShowsTheBytesOfTheFile) {
