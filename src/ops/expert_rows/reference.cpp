@@ -11,7 +11,8 @@ namespace {
 std::vector<int64_t> slots_by_place(const int32_t* place, int64_t t, int64_t k) {
   std::vector<int64_t> slots(static_cast<size_t>(k));
   for (int64_t i = 0; i < k; ++i) slots[static_cast<size_t>(i)] = i;
-  std::sort(slots.begin(), slots.end(), [&](int64_t a, int64_t b) { return place[t * k + a] < place[t * k + b]; });
+  std::sort(slots.begin(), slots.end(),
+            [&](int64_t a, int64_t b) { return place[t * k + a] < place[t * k + b]; });
   return slots;
 }
 
@@ -25,7 +26,8 @@ void order_by_expert(Stream*, ConstView expert, View offsets, View order, View p
   for (int64_t t = 0; t < expert.rows(); ++t) {
     for (int64_t i = 0; i < k; ++i) {
       const int32_t id = expert.row<int32_t>(t)[i];
-      FATHOM_CHECK(id >= 0 && id < experts, "order_by_expert: row ", t, " picks expert ", id, " of ", experts);
+      FATHOM_CHECK(id >= 0 && id < experts, "order_by_expert: row ", t, " picks expert ", id,
+                   " of ", experts);
       ++offset[id + 1];
     }
   }
@@ -51,7 +53,8 @@ void expert_gather(Stream*, ConstView x, ConstView order, int64_t k, View rows) 
   });
 }
 
-void expert_gather_backward(Stream*, ConstView drows, ConstView place, int64_t k, View dx, bool accumulate) {
+void expert_gather_backward(Stream*, ConstView drows, ConstView place, int64_t k, View dx,
+                            bool accumulate) {
   dispatch_float(dx.dtype, "expert_gather_backward", [&](auto zero) {
     using T = decltype(zero);
     const int32_t* places = place.row<int32_t>(0);
@@ -66,7 +69,8 @@ void expert_gather_backward(Stream*, ConstView drows, ConstView place, int64_t k
   });
 }
 
-void expert_combine(Stream*, ConstView rows, ConstView place, ConstView weight, ConstView base, View out) {
+void expert_combine(Stream*, ConstView rows, ConstView place, ConstView weight, ConstView base,
+                    View out) {
   dispatch_float(out.dtype, "expert_combine", [&](auto zero) {
     using T = decltype(zero);
     const int64_t k = weight.cols();
@@ -75,15 +79,16 @@ void expert_combine(Stream*, ConstView rows, ConstView place, ConstView weight, 
       const std::vector<int64_t> slots = slots_by_place(places, t, k);
       for (int64_t c = 0; c < out.cols(); ++c) {
         T sum = base ? base.row<T>(t)[c] : T{0};
-        for (const int64_t s : slots) sum += weight.row<T>(t)[s] * rows.row<T>(places[t * k + s])[c];
+        for (const int64_t s : slots)
+          sum += weight.row<T>(t)[s] * rows.row<T>(places[t * k + s])[c];
         out.row<T>(t)[c] = sum;
       }
     }
   });
 }
 
-void expert_combine_backward(Stream*, ConstView rows, ConstView place, ConstView weight, ConstView dout, View drows,
-                             View dweight) {
+void expert_combine_backward(Stream*, ConstView rows, ConstView place, ConstView weight,
+                             ConstView dout, View drows, View dweight) {
   dispatch_float(dout.dtype, "expert_combine_backward", [&](auto zero) {
     using T = decltype(zero);
     const int64_t k = weight.cols();

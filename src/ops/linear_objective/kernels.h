@@ -1,4 +1,5 @@
-// The kernels of linear_objective; contracts are in ops/kernel_table.h. The products around them are the matmul slots.
+// The kernels of linear_objective; contracts are in ops/kernel_table.h. The products around them
+// are the matmul slots.
 #pragma once
 
 #include <vector>
@@ -10,12 +11,14 @@ namespace fathom {
 
 namespace reference {
 void target_logprob(Stream*, ConstView logits, ConstView target, View logprob, View lse);
-void target_logprob_backward(Stream*, View logits, ConstView target, ConstView lse, ConstView coefficient);
+void target_logprob_backward(Stream*, View logits, ConstView target, ConstView lse,
+                             ConstView coefficient);
 }  // namespace reference
 
 namespace cpu {
 void target_logprob(Stream*, ConstView logits, ConstView target, View logprob, View lse);
-void target_logprob_backward(Stream*, View logits, ConstView target, ConstView lse, ConstView coefficient);
+void target_logprob_backward(Stream*, View logits, ConstView target, ConstView lse,
+                             ConstView coefficient);
 }  // namespace cpu
 
 std::vector<BenchRow> linear_objective_bench();

@@ -10,7 +10,8 @@
 namespace fathom {
 namespace {
 
-// A chunk's logits stay near the cache: at most this many bytes and rows, and never so few rows that the products starve.
+// A chunk's logits stay near the cache: at most this many bytes and rows, and never so few rows
+// that the products starve.
 constexpr int64_t kChunkBytes = int64_t{4} << 20;
 constexpr int64_t kMostChunkRows = 512;
 constexpr int64_t kFewestChunkRows = 32;
@@ -25,25 +26,31 @@ std::vector<int32_t> rows_with_target(std::span<const int32_t> target, int64_t v
   rows.reserve(target.size());
   for (size_t r = 0; r < target.size(); ++r) {
     if (target[r] == kNoTarget) continue;
-    FATHOM_CHECK(target[r] >= 0 && target[r] < vocab_size, "linear_objective: target ", target[r], " of row ", r,
-                 " is not in the vocabulary of ", vocab_size, "; were the data tokenised with another tokenizer?");
+    FATHOM_CHECK(target[r] >= 0 && target[r] < vocab_size, "linear_objective: target ", target[r],
+                 " of row ", r, " is not in the vocabulary of ", vocab_size,
+                 "; were the data tokenised with another tokenizer?");
     rows.push_back(static_cast<int32_t>(r));
   }
   return rows;
 }
 
 void check_inputs(const Tensor& h, const Parameter& head, std::span<const int32_t> target) {
-  FATHOM_CHECK(head.value.shape().rank() == 2 && head.value.cols() == h.cols(), "linear_objective: head ", head.name,
-               " is ", head.value.shape(), " but h is ", h.shape(), "; the last dims must match");
-  FATHOM_CHECK(static_cast<int64_t>(target.size()) == h.rows(), "linear_objective: ", target.size(), " targets for ",
-               h.rows(), " rows");
+  FATHOM_CHECK(head.value.shape().rank() == 2 && head.value.cols() == h.cols(),
+               "linear_objective: head ", head.name, " is ", head.value.shape(), " but h is ",
+               h.shape(), "; the last dims must match");
+  FATHOM_CHECK(static_cast<int64_t>(target.size()) == h.rows(), "linear_objective: ", target.size(),
+               " targets for ", h.rows(), " rows");
 }
 
 // Walks the rows that have a target in chunks whose buffers are reused.
 class ChunkWalk {
  public:
   ChunkWalk(Pass& pass, const Tensor& h, const Parameter& head, std::span<const int32_t> target)
-      : pass_(pass), h_(h), head_(head), target_(target), rows_(rows_with_target(target, head.value.dim(0))) {
+      : pass_(pass),
+        h_(h),
+        head_(head),
+        target_(target),
+        rows_(rows_with_target(target, head.value.dim(0))) {
     const auto count = static_cast<int64_t>(rows_.size());
     most_ = std::min(chunk_rows(head.value.dim(0), h.dtype()), count);
     if (most_ == 0) return;
@@ -75,34 +82,42 @@ class ChunkWalk {
       chunk_h_ = h_.rows_at(begin_, count_);
     }
     chunk_logits_ = logits_.rows_at(0, count_);
-    pass_.kernels.matmul_nt(pass_.stream, chunk_h_.read(), head_.value.read(), chunk_logits_.write(), false);
-    pass_.kernels.target_logprob(pass_.stream, chunk_logits_.read(), part(targets_).read(), part(logprob_).write(),
-                                 part(lse_).write());
+    pass_.kernels.matmul_nt(pass_.stream, chunk_h_.read(), head_.value.read(),
+                            chunk_logits_.write(), false);
+    pass_.kernels.target_logprob(pass_.stream, chunk_logits_.read(), part(targets_).read(),
+                                 part(logprob_).write(), part(lse_).write());
     return true;
   }
 
   std::span<const int32_t> rows() const {
     return std::span(rows_).subspan(static_cast<size_t>(begin_), static_cast<size_t>(count_));
   }
-  std::span<const double> logprob() const { return {logprob_.data<double>(), static_cast<size_t>(count_)}; }
-  std::span<double> coefficient() { return {coefficient_.mutable_data<double>(), static_cast<size_t>(count_)}; }
+  std::span<const double> logprob() const {
+    return {logprob_.data<double>(), static_cast<size_t>(count_)};
+  }
+  std::span<double> coefficient() {
+    return {coefficient_.mutable_data<double>(), static_cast<size_t>(count_)};
+  }
 
   // Turns the logits into their gradient, given coefficient() = d loss / d logprob.
   void differentiate() {
-    pass_.kernels.target_logprob_backward(pass_.stream, chunk_logits_.write(), part(targets_).read(), part(lse_).read(),
+    pass_.kernels.target_logprob_backward(pass_.stream, chunk_logits_.write(),
+                                          part(targets_).read(), part(lse_).read(),
                                           part(coefficient_).read());
   }
   void add_to_head(Tensor& dhead, bool accumulate) {
-    pass_.kernels.matmul_tn(pass_.stream, chunk_logits_.read(), chunk_h_.read(), dhead.write(), accumulate);
+    pass_.kernels.matmul_tn(pass_.stream, chunk_logits_.read(), chunk_h_.read(), dhead.write(),
+                            accumulate);
   }
   void write_to_h(Tensor& dh) {
     if (!gathered_) {
-      pass_.kernels.matmul_nn(pass_.stream, chunk_logits_.read(), head_.value.read(), dh.rows_at(begin_, count_).write(),
-                              false);
+      pass_.kernels.matmul_nn(pass_.stream, chunk_logits_.read(), head_.value.read(),
+                              dh.rows_at(begin_, count_).write(), false);
       return;
     }
     // The gathered rows are done with: their buffer takes the gradient on its way.
-    pass_.kernels.matmul_nn(pass_.stream, chunk_logits_.read(), head_.value.read(), chunk_h_.write(), false);
+    pass_.kernels.matmul_nn(pass_.stream, chunk_logits_.read(), head_.value.read(),
+                            chunk_h_.write(), false);
     pass_.kernels.scatter_rows(pass_.stream, chunk_h_.read(), part(index_).read(), dh.write());
   }
   bool skips_rows() const { return gathered_ || rows_.empty(); }
@@ -123,7 +138,8 @@ class ChunkWalk {
 
 void keep_logprobs(const ChunkWalk& walk, std::vector<double>& logprob) {
   const std::span<const int32_t> rows = walk.rows();
-  for (size_t i = 0; i < rows.size(); ++i) logprob[static_cast<size_t>(rows[i])] = walk.logprob()[i];
+  for (size_t i = 0; i < rows.size(); ++i)
+    logprob[static_cast<size_t>(rows[i])] = walk.logprob()[i];
 }
 
 double only_value(const Tensor& x) {
@@ -133,7 +149,8 @@ double only_value(const Tensor& x) {
 // The gradients were computed in the forward pass, for a loss that is differentiated by itself.
 void record_end(Pass& pass, Tensor& loss, const Tensor& h, const Tensor& dh) {
   pass.tape->record("linear_objective", loss, [h, dh](Pass& p, const Tensor& dloss) {
-    FATHOM_CHECK(only_value(dloss) == 1.0, "linear_objective: the loss ends the graph and takes the gradient 1, got ",
+    FATHOM_CHECK(only_value(dloss) == 1.0,
+                 "linear_objective: the loss ends the graph and takes the gradient 1, got ",
                  only_value(dloss), "; put weights and factors into the objective");
     if (dh) p.tape->add_grad(p, h, dh);
   });
@@ -141,8 +158,8 @@ void record_end(Pass& pass, Tensor& loss, const Tensor& h, const Tensor& dh) {
 
 }  // namespace
 
-ObjectiveResult linear_objective(Pass& pass, const Tensor& h, const Parameter& head, std::span<const int32_t> target,
-                                 const TokenObjective& objective) {
+ObjectiveResult linear_objective(Pass& pass, const Tensor& h, const Parameter& head,
+                                 std::span<const int32_t> target, const TokenObjective& objective) {
   check_inputs(h, head, target);
   const bool wants_h = needs_grad(pass, {&h}), wants_head = head.wants_grad(pass);
   ObjectiveResult result;
@@ -175,7 +192,8 @@ ObjectiveResult linear_objective(Pass& pass, const Tensor& h, const Parameter& h
 
 TokenObjective cross_entropy(std::span<const float> weights, double normaliser) {
   return [weights = std::vector<double>(weights.begin(), weights.end()), normaliser](
-             std::span<const int32_t> rows, std::span<const double> logprob, std::span<double> dlogprob) {
+             std::span<const int32_t> rows, std::span<const double> logprob,
+             std::span<double> dlogprob) {
     double loss = 0;
     for (size_t i = 0; i < rows.size(); ++i) {
       const double share = weights[static_cast<size_t>(rows[i])] / normaliser;
@@ -186,7 +204,8 @@ TokenObjective cross_entropy(std::span<const float> weights, double normaliser) 
   };
 }
 
-std::vector<double> target_logprobs(Pass& pass, const Tensor& h, const Parameter& head, std::span<const int32_t> target) {
+std::vector<double> target_logprobs(Pass& pass, const Tensor& h, const Parameter& head,
+                                    std::span<const int32_t> target) {
   check_inputs(h, head, target);
   std::vector<double> logprob(target.size(), 0.0);
   ChunkWalk walk(pass, h, head, target);

@@ -32,7 +32,8 @@ void target_logprob(Stream*, ConstView logits, ConstView target, View logprob, V
   });
 }
 
-void target_logprob_backward(Stream*, View logits, ConstView target, ConstView lse, ConstView coefficient) {
+void target_logprob_backward(Stream*, View logits, ConstView target, ConstView lse,
+                             ConstView coefficient) {
   dispatch_float(logits.dtype, "target_logprob_backward", [&](auto zero) {
     using T = decltype(zero);
     for (int64_t r = 0; r < logits.rows(); ++r) {

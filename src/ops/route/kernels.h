@@ -9,19 +9,23 @@
 namespace fathom {
 
 namespace reference {
-void topk_route(Stream*, ConstView logits, ConstView bias, const RouteShape& shape, View score, View expert, View weight);
-void topk_route_backward(Stream*, ConstView score, ConstView expert, ConstView dweight, ConstView starts,
-                         std::span<const float> sequence_weight, const RouteShape& shape, View dlogits);
-double balance_loss(Stream*, ConstView score, ConstView expert, ConstView starts, std::span<const float> sequence_weight,
-                    const RouteShape& shape);
+void topk_route(Stream*, ConstView logits, ConstView bias, const RouteShape& shape, View score,
+                View expert, View weight);
+void topk_route_backward(Stream*, ConstView score, ConstView expert, ConstView dweight,
+                         ConstView starts, std::span<const float> sequence_weight,
+                         const RouteShape& shape, View dlogits);
+double balance_loss(Stream*, ConstView score, ConstView expert, ConstView starts,
+                    std::span<const float> sequence_weight, const RouteShape& shape);
 }  // namespace reference
 
 namespace cpu {
-void topk_route(Stream*, ConstView logits, ConstView bias, const RouteShape& shape, View score, View expert, View weight);
-void topk_route_backward(Stream*, ConstView score, ConstView expert, ConstView dweight, ConstView starts,
-                         std::span<const float> sequence_weight, const RouteShape& shape, View dlogits);
-double balance_loss(Stream*, ConstView score, ConstView expert, ConstView starts, std::span<const float> sequence_weight,
-                    const RouteShape& shape);
+void topk_route(Stream*, ConstView logits, ConstView bias, const RouteShape& shape, View score,
+                View expert, View weight);
+void topk_route_backward(Stream*, ConstView score, ConstView expert, ConstView dweight,
+                         ConstView starts, std::span<const float> sequence_weight,
+                         const RouteShape& shape, View dlogits);
+double balance_loss(Stream*, ConstView score, ConstView expert, ConstView starts,
+                    std::span<const float> sequence_weight, const RouteShape& shape);
 }  // namespace cpu
 
 std::vector<BenchRow> route_bench();

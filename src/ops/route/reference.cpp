@@ -1,4 +1,5 @@
-// Routing in plain loops: the specification.            DeepSeek-V3 (arXiv:2412.19437), eq. 13-16 and 17-20
+// Routing in plain loops: the specification.            DeepSeek-V3 (arXiv:2412.19437), eq. 13-16
+// and 17-20
 #include <cmath>
 #include <vector>
 
@@ -11,10 +12,12 @@ namespace {
 constexpr double kTiny = 1e-20;
 
 double element(ConstView x, int64_t row, int64_t col) {
-  return x.dtype == DType::kF32 ? static_cast<double>(x.row<float>(row)[col]) : x.row<double>(row)[col];
+  return x.dtype == DType::kF32 ? static_cast<double>(x.row<float>(row)[col])
+                                : x.row<double>(row)[col];
 }
 
-// The best of `candidates` by `value`, ties to the lower index; it leaves the list. A NaN never beats a number before it.
+// The best of `candidates` by `value`, ties to the lower index; it leaves the list. A NaN never
+// beats a number before it.
 template <class T>
 int64_t take_best(const std::vector<T>& value, std::vector<bool>& candidate) {
   int64_t best = -1;
@@ -35,7 +38,8 @@ std::vector<T> group_scores(const std::vector<T>& choice, int64_t n_group) {
     const auto begin = choice.begin() + static_cast<std::ptrdiff_t>(g * size);
     const std::vector<T> members(begin, begin + static_cast<std::ptrdiff_t>(size));
     std::vector<bool> candidate(size, true);
-    for (size_t i = 0; i < 2 && i < size; ++i) sums[g] += members[static_cast<size_t>(take_best(members, candidate))];
+    for (size_t i = 0; i < 2 && i < size; ++i)
+      sums[g] += members[static_cast<size_t>(take_best(members, candidate))];
   }
   return sums;
 }
@@ -56,7 +60,8 @@ std::vector<bool> eligible(const std::vector<T>& choice, const RouteShape& shape
 }
 
 template <class T>
-void route_row(const T* logits, ConstView bias, const RouteShape& shape, T* score, int32_t* expert, T* weight) {
+void route_row(const T* logits, ConstView bias, const RouteShape& shape, T* score, int32_t* expert,
+               T* weight) {
   const size_t experts = static_cast<size_t>(shape.n_routed_experts);
   std::vector<T> choice(experts);
   for (size_t e = 0; e < experts; ++e) {
@@ -80,7 +85,8 @@ void route_row(const T* logits, ConstView bias, const RouteShape& shape, T* scor
 
 // d logits of one token from d weights; experts that were not chosen get 0.
 template <class T>
-void route_row_backward(const T* score, const int32_t* expert, const T* dweight, const RouteShape& shape, T* dlogits) {
+void route_row_backward(const T* score, const int32_t* expert, const T* dweight,
+                        const RouteShape& shape, T* dlogits) {
   for (int64_t e = 0; e < shape.n_routed_experts; ++e) dlogits[e] = 0;
   const int64_t k = shape.num_experts_per_tok;
   const T scale = static_cast<T>(shape.routed_scaling_factor);
@@ -101,7 +107,8 @@ void route_row_backward(const T* score, const int32_t* expert, const T* dweight,
 }
 
 // f_i = E / (k T) · #(tokens of the sequence that picked i)
-std::vector<double> load_fractions(ConstView expert, int64_t begin, int64_t end, const RouteShape& shape) {
+std::vector<double> load_fractions(ConstView expert, int64_t begin, int64_t end,
+                                   const RouteShape& shape) {
   std::vector<double> load(static_cast<size_t>(shape.n_routed_experts), 0.0);
   const double unit = static_cast<double>(shape.n_routed_experts) /
                       static_cast<double>(shape.num_experts_per_tok * (end - begin));
@@ -127,8 +134,8 @@ double expected_load(ConstView score, int64_t t, const std::vector<double>& load
 
 // Adds alpha · share / T · (f_j − sum_i f_i p_i) · p_j · (1 − s_j): f is a constant of the choice.
 template <class T>
-void add_balance_gradient(ConstView score, ConstView expert, int64_t begin, int64_t end, double share,
-                          const RouteShape& shape, View dlogits) {
+void add_balance_gradient(ConstView score, ConstView expert, int64_t begin, int64_t end,
+                          double share, const RouteShape& shape, View dlogits) {
   if (begin == end) return;
   const std::vector<double> load = load_fractions(expert, begin, end, shape);
   const double factor = shape.balance_alpha * share / static_cast<double>(end - begin);
@@ -144,32 +151,37 @@ void add_balance_gradient(ConstView score, ConstView expert, int64_t begin, int6
 
 }  // namespace
 
-void topk_route(Stream*, ConstView logits, ConstView bias, const RouteShape& shape, View score, View expert, View weight) {
+void topk_route(Stream*, ConstView logits, ConstView bias, const RouteShape& shape, View score,
+                View expert, View weight) {
   dispatch_float(logits.dtype, "topk_route", [&](auto zero) {
     using T = decltype(zero);
     for (int64_t t = 0; t < logits.rows(); ++t) {
-      route_row(logits.row<T>(t), bias, shape, score.row<T>(t), expert.row<int32_t>(t), weight.row<T>(t));
+      route_row(logits.row<T>(t), bias, shape, score.row<T>(t), expert.row<int32_t>(t),
+                weight.row<T>(t));
     }
   });
 }
 
-void topk_route_backward(Stream*, ConstView score, ConstView expert, ConstView dweight, ConstView starts,
-                         std::span<const float> sequence_weight, const RouteShape& shape, View dlogits) {
+void topk_route_backward(Stream*, ConstView score, ConstView expert, ConstView dweight,
+                         ConstView starts, std::span<const float> sequence_weight,
+                         const RouteShape& shape, View dlogits) {
   dispatch_float(score.dtype, "topk_route_backward", [&](auto zero) {
     using T = decltype(zero);
     for (int64_t t = 0; t < score.rows(); ++t) {
-      route_row_backward(score.row<T>(t), expert.row<int32_t>(t), dweight.row<T>(t), shape, dlogits.row<T>(t));
+      route_row_backward(score.row<T>(t), expert.row<int32_t>(t), dweight.row<T>(t), shape,
+                         dlogits.row<T>(t));
     }
     if (shape.balance_alpha <= 0) return;
     for (size_t s = 0; s < sequence_weight.size(); ++s) {
-      add_balance_gradient<T>(score, expert, starts.row<int32_t>(0)[s], starts.row<int32_t>(0)[s + 1],
+      add_balance_gradient<T>(score, expert, starts.row<int32_t>(0)[s],
+                              starts.row<int32_t>(0)[s + 1],
                               static_cast<double>(sequence_weight[s]), shape, dlogits);
     }
   });
 }
 
-double balance_loss(Stream*, ConstView score, ConstView expert, ConstView starts, std::span<const float> sequence_weight,
-                    const RouteShape& shape) {
+double balance_loss(Stream*, ConstView score, ConstView expert, ConstView starts,
+                    std::span<const float> sequence_weight, const RouteShape& shape) {
   double loss = 0;
   for (size_t s = 0; s < sequence_weight.size(); ++s) {
     const int64_t begin = starts.row<int32_t>(0)[s], end = starts.row<int32_t>(0)[s + 1];

@@ -14,28 +14,35 @@ void check_shape(const RouteShape& shape) {
   const int64_t experts = shape.n_routed_experts, k = shape.num_experts_per_tok;
   FATHOM_CHECK(experts > 0 && k > 0 && k <= experts, "topk_route: num_experts_per_tok is ", k,
                " but n_routed_experts is ", experts, "; expected 1 to n_routed_experts");
-  FATHOM_CHECK(shape.n_group >= 1 && experts % shape.n_group == 0, "topk_route: n_routed_experts ", experts,
-               " does not fall into n_group ", shape.n_group, " groups of equal size");
-  FATHOM_CHECK(shape.topk_group >= 1 && shape.topk_group <= shape.n_group, "topk_route: topk_group is ",
-               shape.topk_group, ", expected 1 to n_group = ", shape.n_group);
-  FATHOM_CHECK(shape.topk_group * (experts / shape.n_group) >= k, "topk_route: ", shape.topk_group, " groups of ",
-               experts / shape.n_group, " experts cannot give num_experts_per_tok = ", k, " choices; raise topk_group");
+  FATHOM_CHECK(shape.n_group >= 1 && experts % shape.n_group == 0, "topk_route: n_routed_experts ",
+               experts, " does not fall into n_group ", shape.n_group, " groups of equal size");
+  FATHOM_CHECK(shape.topk_group >= 1 && shape.topk_group <= shape.n_group,
+               "topk_route: topk_group is ", shape.topk_group,
+               ", expected 1 to n_group = ", shape.n_group);
+  FATHOM_CHECK(shape.topk_group * (experts / shape.n_group) >= k, "topk_route: ", shape.topk_group,
+               " groups of ", experts / shape.n_group,
+               " experts cannot give num_experts_per_tok = ", k, " choices; raise topk_group");
 }
 
-void check_inputs(const Tensor& logits, const Tensor& bias, const RouteShape& shape, std::span<const int32_t> starts,
-                  std::span<const float> sequence_share) {
-  FATHOM_CHECK(logits.shape().rank() == 2 && logits.cols() == shape.n_routed_experts, "topk_route: logits are ",
-               logits.shape(), ", expected [tokens, n_routed_experts = ", shape.n_routed_experts, "]");
-  FATHOM_CHECK(bias.shape().elements() == shape.n_routed_experts, "topk_route: e_score_correction_bias is ", bias.shape(),
-               ", expected [", shape.n_routed_experts, "]");
-  FATHOM_CHECK(bias.dtype() == DType::kF32 || bias.dtype() == DType::kF64, "topk_route: e_score_correction_bias is ",
-               info(bias.dtype()).name, ", expected f32: a rounded bias changes the choice");
+void check_inputs(const Tensor& logits, const Tensor& bias, const RouteShape& shape,
+                  std::span<const int32_t> starts, std::span<const float> sequence_share) {
+  FATHOM_CHECK(logits.shape().rank() == 2 && logits.cols() == shape.n_routed_experts,
+               "topk_route: logits are ", logits.shape(),
+               ", expected [tokens, n_routed_experts = ", shape.n_routed_experts, "]");
+  FATHOM_CHECK(bias.shape().elements() == shape.n_routed_experts,
+               "topk_route: e_score_correction_bias is ", bias.shape(), ", expected [",
+               shape.n_routed_experts, "]");
+  FATHOM_CHECK(bias.dtype() == DType::kF32 || bias.dtype() == DType::kF64,
+               "topk_route: e_score_correction_bias is ", info(bias.dtype()).name,
+               ", expected f32: a rounded bias changes the choice");
   if (shape.balance_alpha <= 0) return;
-  FATHOM_CHECK(!starts.empty() && starts.front() == 0 && starts.back() == logits.rows(), "topk_route: ", logits.rows(),
-               " rows need sequence starts from 0 to ", logits.rows(), ", got ", starts.size(), " starts ending at ",
+  FATHOM_CHECK(!starts.empty() && starts.front() == 0 && starts.back() == logits.rows(),
+               "topk_route: ", logits.rows(), " rows need sequence starts from 0 to ",
+               logits.rows(), ", got ", starts.size(), " starts ending at ",
                starts.empty() ? -1 : starts.back());
-  FATHOM_CHECK(sequence_share.size() + 1 == starts.size(), "topk_route: the balance loss needs a share for each of ",
-               starts.size() - 1, " sequences, got ", sequence_share.size());
+  FATHOM_CHECK(sequence_share.size() + 1 == starts.size(),
+               "topk_route: the balance loss needs a share for each of ", starts.size() - 1,
+               " sequences, got ", sequence_share.size());
 }
 
 }  // namespace
@@ -47,24 +54,26 @@ Routed topk_route(Pass& pass, const Tensor& logits, const Tensor& bias, const Ro
   const int64_t tokens = logits.rows(), k = shape.num_experts_per_tok;
   Tensor score = pass.empty({tokens, shape.n_routed_experts}, logits.dtype());
   Routed routed{pass.empty({tokens, k}, DType::kI32), pass.empty({tokens, k}, logits.dtype())};
-  pass.kernels.topk_route(pass.stream, logits.read(), bias.read(), shape, score.write(), routed.expert.write(),
-                          routed.weight.write());
+  pass.kernels.topk_route(pass.stream, logits.read(), bias.read(), shape, score.write(),
+                          routed.expert.write(), routed.weight.write());
   if (shape.balance_alpha > 0 && pass.stats != nullptr) {
-    pass.stats->balance_loss += pass.kernels.balance_loss(pass.stream, score.read(), routed.expert.read(),
-                                                          starts_view(starts), sequence_share, shape);
+    pass.stats->balance_loss +=
+        pass.kernels.balance_loss(pass.stream, score.read(), routed.expert.read(),
+                                  starts_view(starts), sequence_share, shape);
   }
   if (!needs_grad(pass, {&logits})) return routed;
 
-  pass.tape->record(
-      "topk_route", routed.weight,
-      [logits, score = Saved(score), expert = Saved(routed.expert), shape,
-       starts = std::vector<int32_t>(starts.begin(), starts.end()),
-       share = std::vector<float>(sequence_share.begin(), sequence_share.end())](Pass& p, const Tensor& dweight) {
-        Tensor dlogits = p.empty(logits.shape(), logits.dtype());
-        p.kernels.topk_route_backward(p.stream, score.get("topk_route").read(), expert.get("topk_route").read(),
-                                      dweight.read(), starts_view(starts), share, shape, dlogits.write());
-        p.tape->add_grad(p, logits, dlogits);
-      });
+  pass.tape->record("topk_route", routed.weight,
+                    [logits, score = Saved(score), expert = Saved(routed.expert), shape,
+                     starts = std::vector<int32_t>(starts.begin(), starts.end()),
+                     share = std::vector<float>(sequence_share.begin(), sequence_share.end())](
+                        Pass& p, const Tensor& dweight) {
+                      Tensor dlogits = p.empty(logits.shape(), logits.dtype());
+                      p.kernels.topk_route_backward(
+                          p.stream, score.get("topk_route").read(), expert.get("topk_route").read(),
+                          dweight.read(), starts_view(starts), share, shape, dlogits.write());
+                      p.tape->add_grad(p, logits, dlogits);
+                    });
   return routed;
 }
 
@@ -74,8 +83,8 @@ std::vector<int64_t> count_experts(const Tensor& expert, int64_t n_routed_expert
   for (int64_t t = 0; t < ids.rows(); ++t) {
     for (int64_t i = 0; i < ids.cols(); ++i) {
       const int32_t id = ids.row<int32_t>(t)[i];
-      FATHOM_CHECK(id >= 0 && id < n_routed_experts, "count_experts: row ", t, " picks expert ", id, " of ",
-                   n_routed_experts);
+      FATHOM_CHECK(id >= 0 && id < n_routed_experts, "count_experts: row ", t, " picks expert ", id,
+                   " of ", n_routed_experts);
       ++counts[static_cast<size_t>(id)];
     }
   }
