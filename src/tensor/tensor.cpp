@@ -46,7 +46,7 @@ Tensor Tensor::rows_at(int64_t begin, int64_t count) const {
 
 Tensor Tensor::reshaped(const Shape& shape) const {
   FATHOM_CHECK(shape.elements() == shape_.elements() && contiguous(), "tensor: cannot reshape ", shape_, " to ", shape);
-  Tensor same = *this;
+  Tensor same = without_slot();
   same.shape_ = shape;
   same.row_stride_ = shape.cols();
   return same;
