@@ -1,0 +1,299 @@
+#include "train/run.h"
+
+#include <sys/resource.h>
+
+#include <cmath>
+
+#include "base/clock.h"
+#include "base/stop.h"
+#include "checkpoint/training_state.h"
+#include "io/fields.h"
+#include "io/files.h"
+#include "io/toml.h"
+#include "report/metrics.h"
+#include "train/run_inputs.h"
+#include "train/run_report.h"
+
+namespace fathom {
+namespace {
+
+constexpr int64_t kMostBadSteps = 10;  // in a row, after which a run gives up
+
+// Refuses to continue a run under other settings than it began with.
+void check_same_settings(const RunConfig& config, const std::string& checkpoint) {
+  const std::string path = join_path(checkpoint, "run.toml");
+  const Json before = parse_toml(read_file(path), path);
+  const Json now = fields_to_json(config);
+  const std::vector<std::string>& free = fields_free_on_resume();
+  for (const auto& [key, value] : now.members()) {
+    const Json* old = before.find(key);
+    if (old == nullptr || *old == value || std::find(free.begin(), free.end(), key) != free.end()) continue;
+    fail(ErrorCode::kUsage, "resume: ", key, " is ", value.dump(), " but the run began with ", old->dump(), " (", path,
+         "). Use the same settings, or another --out");
+  }
+}
+
+// One run from its first step, or from its newest checkpoint, to its end.
+class Run {
+ public:
+  Run(RunKind kind, const RunConfig& config, const KernelTable& kernels, Allocator& memory, const RunEvents& events)
+      : config_(config), kernels_(kernels), memory_(memory), events_(events), lock_(prepare_folder(config)) {
+    const std::optional<Checkpoint> found = newest_checkpoint(config.out);
+    if (found && config.resume == "never") {
+      fail(ErrorCode::kUsage, "--resume never: ", config.out, " already holds ", found->folder, "; choose another --out");
+    }
+    if (found) check_same_settings(config, found->folder);
+    inputs_ = std::make_unique<RunInputs>(read_inputs(kind, config, found ? found->folder : ""));
+    make_model(found);
+    metrics_ = std::make_unique<MetricsWriter>(join_path(config.out, "metrics.jsonl"), step_);
+    announce(found.has_value());
+  }
+
+  RunResult run() {
+    RunResult result;
+    double last_val = std::nan("");
+    while (step_ < config_.steps && !stop_requested()) {
+      train_step();
+      const bool last = step_ == config_.steps;
+      if (last || (config_.eval_every > 0 && step_ % config_.eval_every == 0)) last_val = validate();
+      if (last || (config_.save_every > 0 && step_ % config_.save_every == 0)) save();
+    }
+    if (step_ < config_.steps) {
+      if (saved_step_ != step_) save();
+      result.stopped = true;
+      result.stop_signal = stop_signal();
+      events_(Json::object({{"event", "stopped"}, {"step", step_}, {"folder", config_.out}}));
+    } else if (std::isnan(last_val)) {
+      last_val = validate();  // a finished run that was started again
+    }
+    write_run_report(config_.out, config_, inputs_->model);
+    result.summary = summary(last_val);
+    events_(result.summary);
+    return result;
+  }
+
+ private:
+  static std::string prepare_folder(const RunConfig& config) {
+    make_directories(config.out);
+    return join_path(config.out, "run.lock");
+  }
+
+  void make_model(const std::optional<Checkpoint>& found) {
+    decoder_ = std::make_unique<Decoder>(inputs_->model);
+    decoder_->allocate(memory_);
+    trainer_ = std::make_unique<Trainer>(kernels_, memory_, *decoder_, adamw_of(config_));
+    decoder_->set_recompute(config_.recompute);
+    if (found) {
+      Pass pass = trainer_->pass();
+      const Json state = load_checkpoint(pass, found->folder, *decoder_, trainer_->optimizer());
+      step_ = saved_step_ = found->step;
+      tokens_ = state.int_at("tokens");
+      seconds_before_ = state.double_at("seconds");
+    } else if (!config_.init.empty()) {
+      const LoadedModel start = load_model(config_.init, memory_);
+      copy_weights(*start.decoder);
+    } else {
+      decoder_->initialize(config_.seed);
+    }
+  }
+
+  // From a model of the same shape; its multi-token head may be absent, then ours starts at random.
+  void copy_weights(Decoder& from) {
+    decoder_->initialize(config_.seed);
+    std::map<std::string, Parameter*> theirs;
+    for (Parameter* p : from.parameters()) theirs[p->name] = p;
+    for (Parameter* p : decoder_->parameters()) {
+      const auto found = theirs.find(p->name);
+      if (found == theirs.end()) continue;
+      std::copy_n(found->second->value.data<float>(), p->declared.elements(), p->value.mutable_data<float>());
+    }
+  }
+
+  void announce(bool resumed) {
+    const ParameterCount count = count_parameters(inputs_->model);
+    Json event = Json::object({{"event", resumed ? "resume" : "start"}, {"step", step_}, {"steps", config_.steps}});
+    event["parameters"] = Json::object({{"total", count.total}, {"active", count.active}, {"multi_token", count.multi_token}});
+    event["train_tokens"] = inputs_->train_tokens;
+    event["validation_tokens"] = inputs_->validation_tokens;
+    event["vocab_size"] = inputs_->model.vocab_size;
+    event["tokens_per_step"] = config_.batch_rows * inputs_->row_tokens;
+    events_(event);
+  }
+
+  StepOptions step_options() const {
+    StepOptions options;
+    options.lr = learning_rate(schedule_of(config_), step_, config_.steps);
+    options.mtp_weight = inputs_->model.num_nextn_predict_layers > 0 ? config_.mtp_weight : 0;
+    options.bias_update_speed = config_.bias_update_speed;
+    return options;
+  }
+
+  void train_step() {
+    const Timer timer;
+    std::vector<Batch> microbatches;
+    for (int64_t part = 0; part < config_.microbatches; ++part) {
+      Batch batch = inputs_->train->batch(step_, {part, config_.microbatches});
+      if (batch.tokens() > 0) microbatches.push_back(std::move(batch));
+    }
+    const StepOptions options = step_options();
+    const StepReport report = trainer_->step(microbatches, options);
+    ++step_;
+    tokens_ += report.tokens;
+    tokens_here_ += report.tokens;
+    train_seconds_ += timer.seconds();
+    watch_for_breakdown(report);
+    if (report.applied) train_loss_ = report.loss;
+    if (step_ % config_.log_every == 0 || step_ == config_.steps) log_step(report, options.lr);
+  }
+
+  void watch_for_breakdown(const StepReport& report) {
+    if (report.applied) {
+      bad_steps_ = 0;
+      return;
+    }
+    ++bad_steps_;
+    events_(Json::object({{"event", "warning"}, {"step", step_},
+                          {"message", concat("step ", step_, ": loss ", report.loss, " or its gradient is not finite; the step is skipped (",
+                                             bad_steps_, " in a row)")}}));
+    if (bad_steps_ >= kMostBadSteps) {
+      fail(ErrorCode::kRuntime, "train: ", kMostBadSteps, " steps in a row gave no finite loss; stopped at step ", step_,
+           ". Lower --lr, or look at the data; earlier checkpoints in ", config_.out, " are intact");
+    }
+  }
+
+  void log_step(const StepReport& report, double lr) {
+    Json row = Json::object({{"step", step_}, {"tokens", tokens_}, {"lr", lr}});
+    if (std::isfinite(report.loss)) row["loss"] = report.loss;
+    if (std::isfinite(report.grad_norm)) row["grad_norm"] = report.grad_norm;
+    if (report.mtp_loss > 0) row["mtp_loss"] = report.mtp_loss;
+    if (!report.expert_counts.empty()) {
+      row["max_vio"] = mean_max_violation(report.expert_counts);
+      row["balance_loss"] = report.balance_loss;
+      Json load = Json::array();
+      for (const std::vector<int64_t>& counts : report.expert_counts) load.push_back(Json(counts));
+      row["expert_load"] = load;
+    }
+    row["tokens_per_s"] = static_cast<double>(tokens_here_) / train_seconds_;
+    row["seconds"] = seconds_before_ + timer_.seconds();
+    metrics_->write(row);
+    Json event = Json::object({{"event", "step"}, {"steps", config_.steps}});
+    for (const auto& [key, value] : row.members()) event[key] = value;
+    events_(event);
+  }
+
+  double validate() {
+    if (inputs_->validation.empty()) return std::nan("");
+    const EvalReport report = trainer_->evaluate(inputs_->validation);
+    Json row = Json::object({{"step", step_}, {"val_loss", report.loss}});
+    if (!report.expert_counts.empty()) row["val_max_vio"] = report.max_vio;
+    metrics_->write(row);
+    Json event = Json::object({{"event", "eval"}, {"steps", config_.steps}});
+    for (const auto& [key, value] : row.members()) event[key] = value;
+    events_(event);
+    write_run_report(config_.out, config_, inputs_->model);
+    return report.loss;
+  }
+
+  void save() {
+    CheckpointContents contents;
+    contents.decoder = decoder_.get();
+    contents.tokenizer = &inputs_->tokenizer;
+    contents.optimizer = &trainer_->optimizer();
+    contents.state = Json::object({{"tokens", tokens_}, {"seconds", seconds_before_ + timer_.seconds()},
+                                   {"data", inputs_->train->identity()}});
+    contents.run_toml = dump_toml(fields_to_json(config_));
+    contents.card = run_card(config_, inputs_->model, step_, train_loss_);
+    try {
+      save_checkpoint(config_.out, step_, contents, config_.keep);
+      saved_step_ = step_;
+      events_(Json::object({{"event", "save"}, {"step", step_},
+                            {"folder", join_path(join_path(config_.out, "checkpoints"), checkpoint_name(step_))}}));
+    } catch (const Error& error) {
+      // The run goes on: the earlier checkpoints stand, and space may come back before the next save.
+      events_(Json::object({{"event", "warning"}, {"step", step_}, {"message", concat("checkpoint not saved: ", error.what())}}));
+      if (step_ == config_.steps || stop_requested()) throw;
+    }
+  }
+
+  Json summary(double val_loss) const {
+    Json json = Json::object({{"event", "summary"}, {"steps", step_}, {"tokens", tokens_}});
+    json["train_loss"] = std::isfinite(train_loss_) ? Json(train_loss_) : Json();
+    json["val_loss"] = std::isfinite(val_loss) ? Json(val_loss) : Json();
+    json["wall_s"] = timer_.seconds();
+    json["train_s"] = train_seconds_;
+    json["tokens_per_s"] = train_seconds_ > 0 ? static_cast<double>(tokens_here_) / train_seconds_ : 0.0;
+    json["peak_rss_mb"] = static_cast<double>(peak_rss_bytes()) / 1e6;
+    json["folder"] = config_.out;
+    return json;
+  }
+
+  RunConfig config_;
+  const KernelTable& kernels_;
+  Allocator& memory_;
+  const RunEvents& events_;
+  FileLock lock_;
+  std::unique_ptr<RunInputs> inputs_;
+  std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<MetricsWriter> metrics_;
+  Timer timer_;
+  int64_t step_ = 0, saved_step_ = -1, tokens_ = 0, tokens_here_ = 0, bad_steps_ = 0;
+  double seconds_before_ = 0, train_seconds_ = 0, train_loss_ = std::nan("");
+};
+
+}  // namespace
+
+int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+RunResult run_training(RunKind kind, const RunConfig& config, const KernelTable& kernels, Allocator& memory,
+                       const RunEvents& events) {
+  check_run_config(config);
+  return Run(kind, config, kernels, memory, events).run();
+}
+
+Json plan_run(RunKind kind, const RunConfig& config, const KernelTable& kernels, Allocator& memory, bool measure) {
+  check_run_config(config);
+  RunInputs inputs = read_inputs(kind, config, "");
+  const ParameterCount count = count_parameters(inputs.model);
+  const auto weights = static_cast<double>(count.total + count.multi_token);
+  const int64_t tokens = config.batch_rows * inputs.row_tokens;
+  Json plan = Json::object({{"event", "plan"}, {"preset", config.preset}, {"model_type", inputs.model.model_type}});
+  plan["parameters"] = Json::object({{"total", count.total}, {"active", count.active}, {"multi_token", count.multi_token}});
+  plan["vocab_size"] = inputs.model.vocab_size;
+  plan["row_tokens"] = inputs.row_tokens;
+  plan["tokens_per_step"] = tokens;
+  plan["train_tokens"] = inputs.train_tokens;
+  plan["validation_tokens"] = inputs.validation_tokens;
+  plan["passes_over_data"] = static_cast<double>(config.steps * tokens) / static_cast<double>(inputs.train_tokens);
+  const double flops = 3 * (forward_flops(inputs.model) + multi_token_flops(inputs.model));
+  plan["flops_per_token"] = flops;
+  plan["weights_and_optimizer_bytes"] = 16 * weights;  // f32 value, gradient and two moments
+  if (!measure) return plan;
+
+  Decoder decoder(inputs.model);
+  decoder.allocate(memory);
+  decoder.initialize(config.seed);
+  decoder.set_recompute(config.recompute);
+  Trainer trainer(kernels, memory, decoder, adamw_of(config));
+  StepOptions options;
+  options.mtp_weight = inputs.model.num_nextn_predict_layers > 0 ? config.mtp_weight : 0;
+  double seconds = 1e30;
+  for (int64_t i = 0; i < 3; ++i) {  // the first one also touches fresh memory
+    std::vector<Batch> parts;
+    for (int64_t p = 0; p < config.microbatches; ++p) parts.push_back(inputs.train->batch(i, {p, config.microbatches}));
+    const Timer timer;
+    trainer.step(parts, options);
+    seconds = std::min(seconds, timer.seconds());
+  }
+  plan["peak_memory_bytes"] = static_cast<int64_t>(memory.peak());
+  plan["seconds_per_step"] = seconds;
+  plan["tokens_per_s"] = static_cast<double>(tokens) / seconds;
+  plan["expected_s"] = seconds * static_cast<double>(config.steps);
+  return plan;
+}
+
+}  // namespace fathom
