@@ -78,7 +78,7 @@ Tensor Tape::grad_target(Pass& pass, const Tensor& x, bool& accumulate) {
 void Tape::add_grad(Pass& pass, const Tensor& x, const Tensor& dx) {
   GradSlot* slot = x.slot().get();
   if (slot == nullptr) return;
-  FATHOM_CHECK(dx.shape().elements() == x.shape().elements(), "tape: gradient ", dx.shape(), " for a tensor ", x.shape());
+  FATHOM_CHECK(dx.rows() == x.rows() && dx.cols() == x.cols(), "tape: gradient ", dx.shape(), " for a tensor ", x.shape());
   if (!slot->grad && !slot->family) {
     slot->grad = dx.without_slot();
     return;
