@@ -335,9 +335,11 @@ def check(names, root):
     for case in CASES:
         if case.name in names:
             found = check_case(case, manifest[case.name], root)
-            print(f"{case.name}: {'differs' if found else 'as stored'}")
+            print(f"{case.name}: {'differs' if found else 'as stored'}", flush=True)
             faults += found
     print("\n".join(faults), end="\n" if faults else "")
+    differing = len({fault.split(":")[0].split("/")[0] for fault in faults})
+    print(f"{len(names) - differing} passed, {differing} failed")
     return 1 if faults else 0
 
 

@@ -28,22 +28,15 @@ def load_config(folder):
     return config
 
 
-def load_model(folder, dtype=torch.float32):
-    """A model folder as transformers reads it, in its plainest form of attention and experts."""
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=load_config(folder),
-        dtype=dtype,
-        attn_implementation="eager",
-        **experts("eager", folder),
-    )
+def load_model(folder):
+    """A model folder as transformers reads it, in f32 and the plainest attention and experts."""
+    config = load_config(folder)
+    plain = {"attn_implementation": "eager"}
+    if hasattr(config, "n_routed_experts"):
+        plain["experts_implementation"] = "eager"
+    model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32, **plain)
     model.generation_config.eos_token_id = None
     return model.eval()
-
-
-def experts(implementation, folder):
-    with open(f"{folder}/config.json") as file:
-        return {"experts_implementation": implementation} if "n_routed_experts" in file.read() else {}
 
 
 def new_mtp(model):
