@@ -19,7 +19,8 @@ set(FATHOM_FOLDERS
   "eval:generate,checkpoint,data"
   "align:train,eval"
   "study:train,eval,align"
-  "app:backend,study"
+  "demo:align"
+  "app:backend,study,demo"
 )
 
 set(FATHOM_ONLY "" CACHE STRING "Folders to build, such as base;tensor; empty: all")

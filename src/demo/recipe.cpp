@@ -1,0 +1,57 @@
+#include "demo/recipe.h"
+
+#include "model/presets.h"
+
+namespace fathom {
+namespace {
+
+TrainingChapter pretrain_chapter(bool quick) {
+  TrainingChapter chapter;
+  chapter.mixture = pretraining_mixture(quick);
+  chapter.steps = quick ? 800 : 2000;
+  chapter.lr = 3e-3;
+  chapter.warmup_steps = 50;
+  chapter.weight_decay = 0.1;
+  chapter.mtp_weight = 0.3;
+  chapter.late_mtp_weight = 0.1;
+  return chapter;
+}
+
+TrainingChapter cold_start_chapter() {
+  TrainingChapter chapter;
+  chapter.mixture = cold_start_mixture();
+  chapter.steps = 60;
+  chapter.lr = 1e-3;
+  chapter.warmup_steps = 10;
+  chapter.mtp_weight = chapter.late_mtp_weight = 0.1;
+  return chapter;
+}
+
+}  // namespace
+
+DemoRecipe demo_recipe(bool quick, uint64_t seed) {
+  DemoRecipe recipe;
+  recipe.name = quick ? "quick" : "standard";
+  recipe.model = model_preset("v3-nano").config;
+  recipe.pretrain = pretrain_chapter(quick);
+  recipe.cold_start = cold_start_chapter();
+  recipe.grpo.seed = seed;
+  recipe.grpo.steps = quick ? 40 : 60;
+  recipe.grpo.lr = 1e-4;
+  recipe.grpo.tasks = quick ? std::vector<std::string>{"modsum=32"}
+                            : std::vector<std::string>{"modsum=24", "add=16", "sort=8", "countdown3=16"};
+  recipe.second_task = "add";
+  if (!quick) {
+    recipe.second = recipe.grpo;
+    recipe.second.tasks = {"add=64"};
+    recipe.second.lr = 5e-5;
+    recipe.second.seed = seed + 1000;
+  } else {
+    recipe.second.steps = 0;
+  }
+  return recipe;
+}
+
+double demo_bias_speed(int64_t step) { return step < 100 ? 0.01 : 0.001; }
+
+}  // namespace fathom
