@@ -1,13 +1,11 @@
 #include "ops/attention/attention.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
-
 #include <cmath>
 
 #include "ops/attention/kernels.h"
 #include "ops/basic/kernels.h"
-#include "ops/testing.h"
+#include "ops/simd_testing.h"
 
 namespace fathom {
 namespace {
@@ -20,23 +18,26 @@ using testing::require_grad;
 using testing::TestPass;
 using testing::to_doubles;
 
-struct NamedKernels {
-  const char* name;
-  KernelTable table;
-};
-
-KernelTable plain_kernels() {
+KernelTable kernels(bool fast) {
   KernelTable table;
   table.fill_zero = &reference::fill_zero;
   table.copy = &reference::copy;
   table.accumulate = &reference::accumulate;
-  table.attention = &reference::attention;
-  table.attention_backward = &reference::attention_backward;
+  table.attention = fast ? &cpu::attention : &reference::attention;
+  table.attention_backward = fast ? &cpu::attention_backward : &reference::attention_backward;
   return table;
 }
 
-// Every version that this machine can run, the reference first.
-std::vector<NamedKernels> versions() { return {{"reference", plain_kernels()}}; }
+// Calls fn(pass) with the reference and with every fast version that this machine can run.
+template <class Fn>
+void with_each_version(const Fn& fn) {
+  TestPass plain(kernels(false));
+  fn(plain);
+  testing::for_each_simd_target([&] {
+    TestPass fast(kernels(true));
+    fn(fast);
+  });
+}
 
 using Starts = std::vector<int32_t>;
 
@@ -80,15 +81,14 @@ void scramble(Tensor& x, int64_t from, int64_t to) {
 }
 
 TEST(Attention, OneTokenAttendsToItselfAlone) {
-  for (const NamedKernels& version : versions()) {
-    TestPass pass(version.table);
+  with_each_version([](TestPass& pass) {
     const Case c{"one", heads(2, 1, 4, 3), {0, 1, 2}};
     const Inputs in(pass.plain, c, DType::kF32, 1);
     const std::vector<double> out =
         to_doubles(attention(pass.plain, in.q, in.k, in.v, c.starts, c.shape));
     const std::vector<double> v = to_doubles(in.v);
-    for (size_t i = 0; i < out.size(); ++i) EXPECT_EQ(out[i], v[i / 6 * 3 + i % 3]) << version.name;
-  }
+    for (size_t i = 0; i < out.size(); ++i) EXPECT_EQ(out[i], v[i / 6 * 3 + i % 3]);
+  });
 }
 
 TEST(Attention, GradientMatchesDifferences) {
@@ -97,7 +97,7 @@ TEST(Attention, GradientMatchesDifferences) {
                                    {"mqa", heads(3, 1, 2, 4), {0, 5}},
                                    {"mla", heads(2, 2, 6, 4), {0, 1, 8}}};
   for (const Case& c : cases) {
-    TestPass pass(plain_kernels());
+    TestPass pass(kernels(false));
     const int64_t tokens = c.starts.back();
     const auto fn = [&](Pass& p, const std::vector<Tensor>& x) {
       return attention(p, x[0], x[1], x[2], c.starts, c.shape);
@@ -113,7 +113,7 @@ TEST(Attention, GradientMatchesDifferences) {
 }
 
 TEST(Attention, GradientsOfSeveralUsesOfOneTensorAddUp) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const AttentionShape shape = heads(2, 2, 3, 3);
   const Starts starts = {0, 5};
   const auto fn = [&](Pass& p, const std::vector<Tensor>& x) {
@@ -123,8 +123,7 @@ TEST(Attention, GradientsOfSeveralUsesOfOneTensorAddUp) {
 }
 
 TEST(Attention, ALaterTokenNeverChangesEarlierRows) {
-  for (const NamedKernels& version : versions()) {
-    TestPass pass(version.table);
+  with_each_version([](TestPass& pass) {
     const Case c{"causal", heads(4, 2, 24, 16), {0, 40, 83}};
     const Inputs in(pass.plain, c, DType::kF32, 5);
     const std::vector<double> before =
@@ -139,15 +138,14 @@ TEST(Attention, ALaterTokenNeverChangesEarlierRows) {
       const size_t kept = static_cast<size_t>(row * c.shape.heads * c.shape.v_dim);
       EXPECT_TRUE(
           std::equal(before.begin(), before.begin() + static_cast<int64_t>(kept), after.begin()))
-          << version.name << ", row " << row;
-      EXPECT_NE(before[kept], after[kept]) << version.name << ", row " << row;
+          << "row " << row;
+      EXPECT_NE(before[kept], after[kept]) << "row " << row;
     }
-  }
+  });
 }
 
 TEST(Attention, ASequenceAloneEqualsTheSameSequenceInABatch) {
-  for (const NamedKernels& version : versions()) {
-    TestPass pass(version.table);
+  with_each_version([](TestPass& pass) {
     const Case c{"batch", heads(4, 2, 24, 16), {0, 13, 13, 70, 71, 104}};
     const Inputs in(pass.plain, c, DType::kF32, 9);
     const Tensor all = attention(pass.plain, in.q, in.k, in.v, c.starts, c.shape);
@@ -157,27 +155,163 @@ TEST(Attention, ASequenceAloneEqualsTheSameSequenceInABatch) {
       const Tensor out =
           attention(pass.plain, in.q.rows_at(begin, count), in.k.rows_at(begin, count),
                     in.v.rows_at(begin, count), alone, c.shape);
-      EXPECT_EQ(to_doubles(out), to_doubles(all.rows_at(begin, count)))
-          << version.name << ", sequence " << s;
+      EXPECT_EQ(to_doubles(out), to_doubles(all.rows_at(begin, count))) << "sequence " << s;
     }
-  }
+  });
 }
 
 TEST(Attention, GivesTheSameBitsWithAndWithoutTape) {
-  for (const NamedKernels& version : versions()) {
-    TestPass pass(version.table);
+  with_each_version([](TestPass& pass) {
     const Case c{"tape", heads(2, 1, 16, 16), {0, 33}};
     Inputs in(pass.plain, c, DType::kF32, 11);
     const Tensor plain = attention(pass.plain, in.q, in.k, in.v, c.starts, c.shape);
     require_grad(in.k);
     EXPECT_EQ(to_doubles(attention(pass.taped, in.q, in.k, in.v, c.starts, c.shape)),
               to_doubles(plain));
-    EXPECT_FALSE(pass.tape.empty()) << version.name;
+    EXPECT_FALSE(pass.tape.empty());
+  });
+}
+
+// The shapes of models, odd sizes that end inside vectors and tiles, empty and single rows.
+std::vector<Case> parity_cases() {
+  return {{"v3-nano", heads(4, 4, 24, 16), {0, 20, 57, 57, 58, 118}},
+          {"tiny", heads(2, 2, 32, 32), {0, 150}},
+          {"small across key blocks", heads(1, 1, 64, 64), {0, 300}},
+          {"mla", heads(2, 2, 96, 64), {0, 70}},
+          {"mla of wide values", heads(1, 1, 192, 128), {0, 45}},
+          {"gqa", heads(6, 2, 16, 32), {0, 33, 80}},
+          {"mqa", heads(5, 1, 20, 12), {0, 9, 40}},
+          {"odd", heads(3, 3, 7, 5), {0, 1, 3, 6, 22, 131}},
+          {"one column", heads(2, 1, 1, 1), {0, 19}},
+          {"nothing", heads(2, 2, 8, 8), {0, 0}}};
+}
+
+// Scores are sums of qk_dim products of unit size, scaled back to unit size; their errors are
+// relative errors of probabilities, and values reach about 4.
+double out_tolerance(const Case& c) {
+  return 4 * (testing::sum_tolerance(c.shape.qk_dim) + testing::sum_tolerance(1));
+}
+
+// Gradients add the errors of dout · value and of sums over rows (or keys) and query heads, whose
+// terms are weighed by probabilities that sum to a few units over the rows that see a key.
+double gradient_tolerance(const Case& c) {
+  const int64_t group = c.shape.heads / c.shape.kv_heads;
+  return 8 * testing::sum_tolerance(c.shape.qk_dim + c.shape.v_dim + group * c.starts.back());
+}
+
+struct Kernels {
+  Tensor out, lse, dq, dk, dv;
+};
+
+// Both kernels called directly; the backward one on the reference's results where given.
+Kernels run_kernels(TestPass& pass, const Case& c, const Inputs& in, const Tensor& dout,
+                    const Kernels* forward) {
+  Pass& p = pass.plain;
+  const ConstView starts{c.starts.data(), DType::kI32, Shape{static_cast<int64_t>(c.starts.size())},
+                         static_cast<int64_t>(c.starts.size())};
+  Kernels got;
+  got.out = p.empty(dout.shape(), DType::kF32);
+  got.lse = p.empty({dout.rows(), c.shape.heads}, DType::kF32);
+  got.dq = p.empty(in.q.shape(), DType::kF32);
+  got.dk = p.empty(in.k.shape(), DType::kF32);
+  got.dv = p.empty(in.v.shape(), DType::kF32);
+  p.kernels.attention(nullptr, in.q.read(), in.k.read(), in.v.read(), starts, c.shape,
+                      got.out.write(), got.lse.write());
+  const Kernels& kept = forward != nullptr ? *forward : got;
+  p.kernels.attention_backward(nullptr, in.q.read(), in.k.read(), in.v.read(), kept.out.read(),
+                               kept.lse.read(), dout.read(), starts, c.shape, got.dq.write(),
+                               got.dk.write(), got.dv.write());
+  return got;
+}
+
+TEST(Attention, FastKernelsEqualTheReference) {
+  TestPass plain(kernels(false));
+  for (const Case& c : parity_cases()) {
+    for (const bool sliced : {false, true}) {
+      const Inputs in(plain.plain, c, DType::kF32, 21, sliced);
+      const Tensor dout = random_tensor(
+          plain.plain, {c.starts.back(), c.shape.heads * c.shape.v_dim}, DType::kF32, 29);
+      const Kernels expected = run_kernels(plain, c, in, dout, nullptr);
+      testing::for_each_simd_target([&] {
+        SCOPED_TRACE(c.name);
+        TestPass fast(kernels(true));
+        const Kernels got = run_kernels(fast, c, in, dout, &expected);
+        const double gradient = gradient_tolerance(c);
+        EXPECT_EQ(difference(got.out, expected.out, 0, out_tolerance(c)), "");
+        EXPECT_EQ(
+            difference(got.lse, expected.lse, 0x1p-22, testing::sum_tolerance(c.shape.qk_dim)), "");
+        EXPECT_EQ(difference(got.dq, expected.dq, 0, gradient), "") << "dq";
+        EXPECT_EQ(difference(got.dk, expected.dk, 0, gradient), "") << "dk";
+        EXPECT_EQ(difference(got.dv, expected.dv, 0, gradient), "") << "dv";
+      });
+    }
   }
 }
 
+TEST(Attention, LargeScoresNeitherOverflowNorLoseTheLargest) {
+  with_each_version([](TestPass& pass) {
+    const Case c{"large", heads(1, 1, 16, 16), {0, 200}};
+    Inputs in(pass.plain, c, DType::kF32, 31);
+    for (Tensor* x : {&in.q, &in.k}) {
+      float* values = x->mutable_data<float>();
+      for (int64_t i = 0; i < x->shape().elements(); ++i) values[i] *= 60;
+    }
+    TestPass plain(kernels(false));
+    const Tensor expected = attention(plain.plain, in.q, in.k, in.v, c.starts, c.shape);
+    // Scores reach thousands: a rounding of one is worth up to 2^-12, an error of that size.
+    EXPECT_EQ(
+        difference(attention(pass.plain, in.q, in.k, in.v, c.starts, c.shape), expected, 0, 0x1p-8),
+        "");
+  });
+}
+
+TEST(Attention, ASequenceOfFourThousandTokensKeepsItsAccuracy) {
+  const Case c{"long", heads(1, 1, 16, 16), {0, 4096}};
+  TestPass plain(kernels(false));
+  const Inputs in(plain.plain, c, DType::kF32, 41);
+  const Tensor expected = attention(plain.plain, in.q, in.k, in.v, c.starts, c.shape);
+  testing::for_each_simd_target([&] {
+    TestPass fast(kernels(true));
+    const Tensor got = attention(fast.plain, in.q, in.k, in.v, c.starts, c.shape);
+    EXPECT_EQ(difference(got, expected, 0, out_tolerance(c)), "");
+  });
+}
+
+TEST(Attention, GradientsOfASequenceDoNotDependOnTheBatch) {
+  with_each_version([](TestPass& pass) {
+    const Case c{"batch", heads(4, 2, 24, 16), {0, 13, 70, 104}};
+    const Inputs in(pass.plain, c, DType::kF32, 51);
+    const Tensor dout = random_tensor(pass.plain, {104, 64}, DType::kF32, 52);
+    const Kernels all = run_kernels(pass, c, in, dout, nullptr);
+    Inputs part = in;
+    part.q = in.q.rows_at(13, 57);
+    part.k = in.k.rows_at(13, 57);
+    part.v = in.v.rows_at(13, 57);
+    const Case alone{"alone", c.shape, {0, 57}};
+    const Kernels one = run_kernels(pass, alone, part, dout.rows_at(13, 57), nullptr);
+    EXPECT_EQ(to_doubles(one.dq), to_doubles(all.dq.rows_at(13, 57)));
+    EXPECT_EQ(to_doubles(one.dk), to_doubles(all.dk.rows_at(13, 57)));
+    EXPECT_EQ(to_doubles(one.dv), to_doubles(all.dv.rows_at(13, 57)));
+  });
+}
+
+TEST(Attention, ResultsDoNotDependOnTheNumberOfThreads) {
+  testing::for_each_simd_target([] {
+    TestPass pass(kernels(true));
+    const Case c{"threads", heads(4, 2, 32, 32), {0, 200, 333}};
+    const Inputs in(pass.plain, c, DType::kF32, 61);
+    const Tensor dout = random_tensor(pass.plain, {333, 128}, DType::kF32, 62);
+    const auto [one, two] =
+        testing::with_one_and_two_threads([&] { return run_kernels(pass, c, in, dout, nullptr); });
+    EXPECT_EQ(to_doubles(one.out), to_doubles(two.out));
+    EXPECT_EQ(to_doubles(one.dq), to_doubles(two.dq));
+    EXPECT_EQ(to_doubles(one.dk), to_doubles(two.dk));
+    EXPECT_EQ(to_doubles(one.dv), to_doubles(two.dv));
+  });
+}
+
 TEST(Attention, RefusesStartsThatDoNotCoverTheRows) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const Case c{"refused", heads(2, 1, 4, 3), {0, 5}};
   const Inputs in(pass.plain, c, DType::kF32, 13);
   const auto message = [&](const Starts& starts, const AttentionShape& shape) -> std::string {

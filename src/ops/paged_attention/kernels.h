@@ -13,6 +13,11 @@ void paged_attention(Stream*, ConstView q, ConstView cache, std::span<const Page
                      const PagedShape& shape, View out);
 }  // namespace reference
 
+namespace cpu {
+void paged_attention(Stream*, ConstView q, ConstView cache, std::span<const PagedSpan> spans,
+                     const PagedShape& shape, View out);
+}  // namespace cpu
+
 std::vector<BenchRow> paged_attention_bench();
 
 }  // namespace fathom

@@ -12,7 +12,7 @@
 #include "ops/paged_attention/kernels.h"
 #include "ops/rope/kernels.h"
 #include "ops/rope/rope.h"
-#include "ops/testing.h"
+#include "ops/simd_testing.h"
 
 namespace fathom {
 namespace {
@@ -23,25 +23,28 @@ using testing::random_tensor;
 using testing::TestPass;
 using testing::to_doubles;
 
-struct NamedKernels {
-  const char* name;
-  KernelTable table;
-};
-
-KernelTable plain_kernels() {
+KernelTable kernels(bool fast) {
   KernelTable table;
   table.fill_zero = &reference::fill_zero;
   table.copy = &reference::copy;
   table.accumulate = &reference::accumulate;
-  table.attention = &reference::attention;
-  table.paged_attention = &reference::paged_attention;
+  table.attention = fast ? &cpu::attention : &reference::attention;
+  table.paged_attention = fast ? &cpu::paged_attention : &reference::paged_attention;
   table.mla_keys = &reference::mla_keys;
   table.rope = &reference::rope;
   return table;
 }
 
-// Every version that this machine can run, the reference first.
-std::vector<NamedKernels> versions() { return {{"reference", plain_kernels()}}; }
+// Calls fn(pass) with the reference and with every fast version that this machine can run.
+template <class Fn>
+void with_each_version(const Fn& fn) {
+  TestPass plain(kernels(false));
+  fn(plain);
+  testing::for_each_simd_target([&] {
+    TestPass fast(kernels(true));
+    fn(fast);
+  });
+}
 
 AttentionShape heads(int64_t heads, int64_t kv_heads, int64_t qk_dim, int64_t v_dim) {
   return {heads, kv_heads, qk_dim, v_dim, 1 / std::sqrt(static_cast<double>(qk_dim))};
@@ -109,27 +112,24 @@ TEST(PagedAttention, DoesNotDependOnHowThePromptIsCut) {
       0.062618489, -0.37686796,  -0.34961803, -0.17607834, -0.095294994, 0.19849488,  -0.068225017,
       -0.15074072, -0.074577352, -0.19396287, 0.016755222, 0.015620605,  0.050628264, 0.046455668};
   const AttentionShape shape{1, 1, 4, 4, 0.5};
-  for (const NamedKernels& version : versions()) {
-    TestPass pass(version.table);
+  with_each_version([&](TestPass& pass) {
     const Tensor queries = from_values(pass.plain, {7, 4}, DType::kF32, q);
     const OneSequenceCache cache(pass.plain, shape, 2,
                                  from_values(pass.plain, {7, 4}, DType::kF32, k),
                                  from_values(pass.plain, {7, 4}, DType::kF32, v));
     const std::vector<double> whole = attend_in_chunks(pass.plain, queries, cache, {7});
-    for (size_t i = 0; i < whole.size(); ++i)
-      EXPECT_NEAR(whole[i], expected[i], 1e-6) << version.name << " " << i;
+    for (size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(whole[i], expected[i], 1e-6) << i;
     for (const std::vector<int64_t>& chunks : std::vector<std::vector<int64_t>>{
              {3, 4}, {4, 3}, {1, 6}, {6, 1}, {2, 2, 3}, {1, 1, 1, 1, 1, 1, 1}}) {
-      EXPECT_EQ(attend_in_chunks(pass.plain, queries, cache, chunks), whole) << version.name;
+      EXPECT_EQ(attend_in_chunks(pass.plain, queries, cache, chunks), whole);
     }
-  }
+  });
 }
 
 TEST(PagedAttention, EqualsPackedAttentionOverOneSequence) {
   for (const AttentionShape& shape :
        {heads(4, 4, 24, 16), heads(6, 2, 32, 32), heads(3, 1, 20, 12)}) {
-    for (const NamedKernels& version : versions()) {
-      TestPass pass(version.table);
+    with_each_version([&](TestPass& pass) {
       const int64_t tokens = 83;
       const Tensor q =
           random_tensor(pass.plain, {tokens, shape.heads * shape.qk_dim}, DType::kF32, 1);
@@ -140,13 +140,13 @@ TEST(PagedAttention, EqualsPackedAttentionOverOneSequence) {
       const std::vector<int32_t> starts = {0, 83};
       const std::vector<double> packed = to_doubles(attention(pass.plain, q, k, v, starts, shape));
       const OneSequenceCache cache(pass.plain, shape, 16, k, v);
-      EXPECT_EQ(attend_in_chunks(pass.plain, q, cache, {50, 1, 1, 31}), packed) << version.name;
-    }
+      EXPECT_EQ(attend_in_chunks(pass.plain, q, cache, {50, 1, 1, 31}), packed);
+    });
   }
 }
 
 TEST(PagedAttention, RefusesPagesAndLengthsThatCannotBe) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const AttentionShape attention = heads(2, 1, 4, 4);
   const Tensor k = random_tensor(pass.plain, {6, 4}, DType::kF32, 1);
   const OneSequenceCache cache(pass.plain, attention, 4, k, k);
@@ -296,9 +296,8 @@ TEST(PagedAttention, GivesTheGoldenValuesOfMla) {
       -0.8612413, -1.4721404, -1.3906688, -0.6551440, 0.3885053,  1.2494345, 1.5227351, 1.0798696,
       -0.4390784, -1.4275633, -1.7446430, -1.2411897, -0.1539856, 1.0056404, 1.6922980, 1.5830414,
       0.1811420,  -1.2133013, -2.0371101, -1.9028342, -0.8736256, 0.5664628, 1.7401348, 2.0953943};
-  for (const NamedKernels& version : versions()) {
+  with_each_version([&](TestPass& pass) {
     for (const DType dtype : {DType::kF64, DType::kF32}) {
-      TestPass pass(version.table);
       const TinyMla mla(pass.plain, dtype);
       const double tolerance = dtype == DType::kF64 ? 1e-7 : 2e-6;
       expect_near(to_doubles(mla.latent), 8, {-0.3665187, 0.6592401, 1.5399272, 1.7728008},
@@ -312,17 +311,16 @@ TEST(PagedAttention, GivesTheGoldenValuesOfMla) {
       expect_near(to_doubles(mla.output(mla.expanded())), 0, expected, tolerance);
       expect_near(to_doubles(mla.output(mla.absorbed())), 0, expected, tolerance);
     }
-  }
+  });
 }
 
 TEST(PagedAttention, AbsorbedMlaEqualsExpandedMla) {
-  for (const NamedKernels& version : versions()) {
-    TestPass pass(version.table);
+  with_each_version([&](TestPass& pass) {
     const TinyMla exact(pass.plain, DType::kF64);
-    EXPECT_EQ(difference(exact.absorbed(), exact.expanded(), 0, 1e-12), "") << version.name;
+    EXPECT_EQ(difference(exact.absorbed(), exact.expanded(), 0, 1e-12), "");
     const TinyMla single(pass.plain, DType::kF32);
-    EXPECT_EQ(difference(single.absorbed(), single.expanded(), 0, 1e-5), "") << version.name;
-  }
+    EXPECT_EQ(difference(single.absorbed(), single.expanded(), 0, 1e-5), "");
+  });
 }
 
 }  // namespace
