@@ -106,10 +106,13 @@ class TokenRows {
 
 void expert_gather(Stream*, ConstView x, ConstView order, int64_t k, View rows) {
   const auto bytes = static_cast<size_t>(byte_size(x.dtype, x.cols()));
+  const int64_t x_stride = byte_size(x.dtype, x.row_stride);
+  const int64_t rows_stride = byte_size(rows.dtype, rows.row_stride);
   const int32_t* slots = order.row<int32_t>(0);
   for_each_piece(rows.rows(), piece_rows(x.cols()), x.cols(), [&](int64_t begin, int64_t end) {
     for (int64_t j = begin; j < end; ++j) {
-      std::memcpy(rows.rows_at(j, 1).data, x.rows_at(slots[j] / k, 1).data, bytes);
+      std::memcpy(static_cast<char*>(rows.data) + j * rows_stride,
+                  static_cast<const char*>(x.data) + slots[j] / k * x_stride, bytes);
     }
   });
 }

@@ -1,0 +1,25 @@
+#include "ops/bench_rows.h"
+
+#include "ops/adamw/kernels.h"
+#include "ops/add/kernels.h"
+#include "ops/basic/kernels.h"
+#include "ops/embedding/kernels.h"
+#include "ops/expert_rows/kernels.h"
+#include "ops/linear_objective/kernels.h"
+#include "ops/rms_norm/kernels.h"
+#include "ops/route/kernels.h"
+#include "ops/swiglu/kernels.h"
+
+namespace fathom {
+
+std::vector<BenchRow> all_bench_rows() {
+  std::vector<BenchRow> rows;
+  for (const auto& folder :
+       {&rms_norm_bench, &swiglu_bench, &add_bench, &embedding_bench, &basic_bench, &route_bench,
+        &expert_rows_bench, &linear_objective_bench, &adamw_bench}) {
+    for (BenchRow& row : folder()) rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace fathom
