@@ -1,0 +1,119 @@
+#include "backend/cpu_kernels.h"
+
+#include <hwy/targets.h>
+
+#include "ops/adamw/kernels.h"
+#include "ops/add/kernels.h"
+#include "ops/basic/kernels.h"
+#include "ops/embedding/kernels.h"
+#include "ops/expert_rows/kernels.h"
+#include "ops/linear_objective/kernels.h"
+#include "ops/rms_norm/kernels.h"
+#include "ops/route/kernels.h"
+#include "ops/swiglu/kernels.h"
+
+namespace fathom {
+namespace {
+
+// Fills slots one by one and writes down what was chosen.
+class Choices {
+ public:
+  Choices(const CpuFeatures& cpu, std::vector<KernelChoice>* list) : cpu_(cpu), list_(list) {
+    if (list_) list_->clear();
+  }
+
+  // A Highway kernel, which is compiled for both instruction sets and picks one when it runs.
+  template <class Kernel>
+  void highway(const char* op, Kernel& slot, Kernel kernel, const char* reason) {
+    if (!vectors()) return note(op, "plain", kNoVectors);
+    slot = kernel;
+    note(op, cpu_.avx512 ? "avx512" : "avx2", reason);
+  }
+  void plain(const char* op, const char* reason) { note(op, "plain", reason); }
+
+ private:
+  static constexpr const char* kNoVectors = "no AVX2 here, or a limit below it";
+
+  bool vectors() const { return cpu_.avx2 && cpu_.fma; }
+  void note(const char* op, const char* version, const char* reason) {
+    if (list_) list_->push_back({op, version, reason});
+  }
+
+  const CpuFeatures& cpu_;
+  std::vector<KernelChoice>* list_;
+};
+
+}  // namespace
+
+// Factors are over the plain version, one thread of a 2.6 GHz Xeon with AVX-512, rows of `fathom
+// bench`.
+KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choices) {
+  KernelTable table = reference_kernels();  // a slot without a fast version stays plain and correct
+  Choices choose(cpu, choices);
+
+  choose.highway("fill_zero", table.fill_zero, &cpu::fill_zero, "memset by all threads");
+  choose.highway("copy", table.copy, &cpu::copy, "memcpy by all threads");
+  choose.highway("accumulate", table.accumulate, &cpu::accumulate, "2.2 to 4.9 times");
+
+  choose.plain("matmul_nt", "no other version");
+  choose.plain("matmul_nn", "no other version");
+  choose.plain("matmul_tn", "no other version");
+  choose.plain("grouped_nt", "no other version");
+  choose.plain("grouped_nn", "no other version");
+  choose.plain("grouped_tn", "no other version");
+  choose.plain("add_bias", "no other version");
+  choose.plain("bias_backward", "no other version");
+
+  choose.highway("add", table.add, &cpu::add, "1.5 times: memory is the limit, 30 GB/s");
+  choose.highway("rms_norm", table.rms_norm, &cpu::rms_norm, "3.4 to 9.6 times");
+  choose.highway("rms_norm_backward", table.rms_norm_backward, &cpu::rms_norm_backward,
+                 "13 to 75 times: the plain one walks columns");
+  choose.plain("rope", "no other version");
+  choose.highway("swiglu", table.swiglu, &cpu::swiglu, "5.2 to 9.3 times");
+  choose.highway("swiglu_backward", table.swiglu_backward, &cpu::swiglu_backward,
+                 "5.2 to 14 times");
+  choose.highway("embedding", table.embedding, &cpu::embedding,
+                 "1.2 to 2.6 times: memory is the limit");
+  choose.highway("embedding_backward", table.embedding_backward, &cpu::embedding_backward,
+                 "1.6 to 2.5 times");
+  choose.highway("gather_rows", table.gather_rows, &cpu::gather_rows, "memcpy by all threads");
+  choose.highway("scatter_rows", table.scatter_rows, &cpu::scatter_rows, "memcpy by all threads");
+  choose.highway("scatter_add_rows", table.scatter_add_rows, &cpu::scatter_add_rows,
+                 "vectors, and each thread its own columns");
+
+  choose.plain("attention", "no other version");
+  choose.plain("attention_backward", "no other version");
+  choose.plain("paged_attention", "no other version");
+  choose.plain("mla_keys", "no other version");
+  choose.plain("mla_keys_backward", "no other version");
+
+  choose.highway("topk_route", table.topk_route, &cpu::topk_route,
+                 "2.5 times for 16 experts, 6.2 for 256");
+  choose.highway("topk_route_backward", table.topk_route_backward, &cpu::topk_route_backward,
+                 "2 times for 16 experts, 7 for 256");
+  choose.highway("balance_loss", table.balance_loss, &cpu::balance_loss,
+                 "vectors over experts, as in topk_route_backward");
+  choose.plain("order_by_expert", "a counting sort; 12 us for 6000 slots, nothing to gain");
+  choose.highway("expert_gather", table.expert_gather, &cpu::expert_gather,
+                 "memcpy by all threads");
+  choose.highway("expert_gather_backward", table.expert_gather_backward,
+                 &cpu::expert_gather_backward, "4.4 to 8.3 times");
+  choose.highway("expert_combine", table.expert_combine, &cpu::expert_combine, "5.3 to 10 times");
+  choose.highway("expert_combine_backward", table.expert_combine_backward,
+                 &cpu::expert_combine_backward, "3.8 to 8.6 times");
+
+  choose.highway("target_logprob", table.target_logprob, &cpu::target_logprob, "7.7 to 20 times");
+  choose.highway("target_logprob_backward", table.target_logprob_backward,
+                 &cpu::target_logprob_backward, "13 to 27 times");
+
+  choose.highway("adamw", table.adamw, &cpu::adamw, "3 to 4.5 times");
+  choose.highway("sum_squares", table.sum_squares, &cpu::sum_squares, "4.9 to 7 times");
+  return table;
+}
+
+void limit_highway(const CpuFeatures& cpu) {
+  constexpr int64_t kAbove512 = 0, kAboveAvx2 = HWY_AVX3 | HWY_AVX3_DL;
+  hwy::DisableTargets(cpu.avx512 ? kAbove512 : cpu.avx2 ? kAboveAvx2 : kAboveAvx2 | HWY_AVX2);
+}
+
+}  // namespace fathom

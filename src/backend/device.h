@@ -1,0 +1,54 @@
+// A machine that computes: its kernels, its memory and its threads.
+//
+// Threads: one computes (it alone enters OpenMP); any may read choices().  Lifetime: the device
+// outlives every pass and tensor made from it; moving a device keeps their references valid.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "backend/cpu_kernels.h"
+#include "runtime/pass.h"
+
+namespace fathom {
+
+struct DeviceConfig {
+  Isa isa = Isa::kAmx;      // kernels above this are not used
+  int threads = 0;          // 0: as many as OpenMP finds processors for
+  size_t memory_limit = 0;  // bytes; 0: no limit of our own
+};
+
+class Device {
+ public:
+  // Chooses kernels and checks each product once. The calling thread is taken for the one that
+  // computes. The limit to `isa` holds for the Highway kernels of the whole process, so the device
+  // opened last decides.
+  static Device open(const DeviceConfig& config = {});
+
+  const KernelTable& kernels() const { return state_->kernels; }
+  Allocator& memory() { return *state_->memory; }
+  const CpuFeatures& cpu() const { return state_->cpu; }  // as far as `isa` lets it be used
+  const std::vector<KernelChoice>& choices() const { return state_->choices; }
+  int threads() const { return state_->threads; }
+
+  // A pass without tape, statistics or cache.
+  Pass pass() { return {state_->kernels, *state_->memory}; }
+  // Another thread takes over computing: OpenMP keeps its number of threads for each calling
+  // thread.
+  void compute_here() const;
+
+ private:
+  struct State {
+    CpuFeatures cpu;
+    KernelTable kernels;
+    std::vector<KernelChoice> choices;
+    std::unique_ptr<Allocator> memory;
+    int threads = 0;
+  };
+  explicit Device(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fathom
