@@ -326,6 +326,13 @@ TEST_F(TapeTest, SlicesOfSlicesReachTheWhole) {
   EXPECT_EQ(grad(x), (Values{1, 7, 7, 0}));
 }
 
+TEST_F(TapeTest, ASplitKeepsNoData) {
+  const Tensor x = variable({64, 64}, Values(64 * 64, 1.0f));
+  const size_t before = memory_->in_use();
+  const Tensor y = scale(pass_, split(pass_, scale(pass_, x, 2), {32, 32})[0], 3);
+  EXPECT_EQ(memory_->in_use() - before, static_cast<size_t>(y.bytes()));
+}
+
 TEST_F(TapeTest, SlicesMustCoverTheTensor) {
   const Tensor x = variable({1, 3}, {1, 2, 3});
   EXPECT_THROW(split(pass_, x, {1, 1}), Error);

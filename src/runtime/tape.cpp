@@ -36,7 +36,7 @@ void Tape::record_split(const char* op, const Tensor& x, std::vector<Tensor>& sl
   }
   auto stand_in = std::make_shared<GradSlot>();
   stand_in->family = family;
-  records_.push_back({op, stand_in, [x, family, slots, widths](Pass& pass, const Tensor&) {
+  records_.push_back({op, stand_in, [x = x.without_data(), family, slots, widths](Pass& pass, const Tensor&) {
                         for (size_t i = 0; i < slots.size(); ++i) {
                           if (slots[i]->grad) {
                             slots[i]->grad = Tensor();

@@ -3,30 +3,25 @@
 #include <gtest/gtest.h>
 
 #include "ops/add/kernels.h"
-#include "ops/basic/kernels.h"
 #include "ops/simd_testing.h"
 
 namespace fathom {
 namespace {
 
-using testing::grad_of;
 using testing::identical;
 using testing::random_slice;
 using testing::random_tensor;
 using testing::TestPass;
-using testing::to_doubles;
 
-KernelTable kernels(bool fast) {
-  KernelTable table;
-  table.copy = &reference::copy;
-  table.accumulate = &reference::accumulate;
-  table.add = fast ? &cpu::add : &reference::add;
+KernelTable fast_kernels() {
+  KernelTable table = reference_kernels();
+  table.add = &cpu::add;
   return table;
 }
 
 TEST(Add, FastKernelEqualsTheReferenceToTheBit) {
   testing::for_each_simd_target([] {
-    TestPass plain(kernels(false)), fast(kernels(true));
+    TestPass plain, fast(fast_kernels());
     const Shape shapes[] = {{0, 8}, {1, 1}, {3, 5}, {64, 192}, {700, 33}, {2, 3, 7}, {40000}};
     for (const Shape& shape : shapes) {
       const Tensor a = random_tensor(plain.plain, shape, DType::kF32, 1);
@@ -41,13 +36,13 @@ TEST(Add, FastKernelEqualsTheReferenceToTheBit) {
 }
 
 TEST(Add, GradientEqualsDifferences) {
-  TestPass pass(kernels(false));
+  TestPass pass;
   const auto fn = [](Pass& p, const std::vector<Tensor>& x) { return add(p, x[0], x[1]); };
   EXPECT_EQ(testing::check_gradients(fn, {{3, 4}, {3, 4}}, {}, pass), "");
 }
 
 TEST(Add, BothInputsMayBeTheSameTensor) {
-  TestPass pass(kernels(false));
+  TestPass pass;
   const auto fn = [](Pass& p, const std::vector<Tensor>& x) {
     const Tensor y = add(p, x[0], x[0]);
     return add(p, y, x[1]);
@@ -56,7 +51,7 @@ TEST(Add, BothInputsMayBeTheSameTensor) {
 }
 
 TEST(Add, ResultsDoNotDependOnThreads) {
-  TestPass pass(kernels(true));
+  TestPass pass(fast_kernels());
   const Tensor a = random_tensor(pass.plain, {777, 63}, DType::kF32, 1);
   const Tensor b = random_tensor(pass.plain, {777, 63}, DType::kF32, 2);
   const auto [one, two] = testing::with_one_and_two_threads([&] { return add(pass.plain, a, b); });
@@ -64,7 +59,7 @@ TEST(Add, ResultsDoNotDependOnThreads) {
 }
 
 TEST(Add, TapeChangesNoBitAndConstantsRecordNothing) {
-  TestPass pass(kernels(true));
+  TestPass pass(fast_kernels());
   Tensor a = random_tensor(pass.plain, {5, 9}, DType::kF32, 1);
   const Tensor b = random_tensor(pass.plain, {5, 9}, DType::kF32, 2);
   const Tensor without = add(pass.taped, a, b);
@@ -75,7 +70,7 @@ TEST(Add, TapeChangesNoBitAndConstantsRecordNothing) {
 }
 
 TEST(Add, BackwardDoesNotKeepTheInputsAlive) {
-  TestPass pass(kernels(true));
+  TestPass pass(fast_kernels());
   Tensor a = random_tensor(pass.plain, {512, 64}, DType::kF32, 1);
   testing::require_grad(a);
   const size_t before = pass.memory->in_use();
@@ -88,7 +83,7 @@ TEST(Add, BackwardDoesNotKeepTheInputsAlive) {
 }
 
 TEST(Add, RefusesUnequalShapes) {
-  TestPass pass(kernels(false));
+  TestPass pass;
   const Tensor a = random_tensor(pass.plain, {2, 6}, DType::kF32, 1);
   const Tensor b = random_tensor(pass.plain, {3, 4}, DType::kF32, 2);
   try {

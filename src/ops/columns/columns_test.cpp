@@ -3,32 +3,19 @@
 #include <gtest/gtest.h>
 
 #include "ops/add/add.h"
-#include "ops/add/kernels.h"
-#include "ops/basic/kernels.h"
 #include "ops/testing.h"
-#include "runtime/elementwise.h"
 
 namespace fathom {
 namespace {
 
 using testing::from_values;
-using testing::grad_of;
 using testing::random_tensor;
 using testing::TestPass;
 using testing::to_doubles;
 using Values = std::vector<double>;
 
-KernelTable plain_kernels() {
-  KernelTable table;
-  table.fill_zero = &reference::fill_zero;
-  table.copy = &reference::copy;
-  table.accumulate = &reference::accumulate;
-  table.add = &reference::add;
-  return table;
-}
-
 TEST(Columns, SplitGivesViewsOfTheSameStorage) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor x =
       from_values(pass.plain, {2, 5}, DType::kF32, {0, 1, 2, 3, 4, 10, 11, 12, 13, 14});
   const std::vector<Tensor> parts = split_columns(pass.plain, x, {2, 0, 3});
@@ -40,7 +27,7 @@ TEST(Columns, SplitGivesViewsOfTheSameStorage) {
 }
 
 TEST(Columns, ConcatPutsMatricesSideBySide) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor a = from_values(pass.plain, {2, 1}, DType::kF32, {1, 2});
   const Tensor b = from_values(pass.plain, {2, 2}, DType::kF32, {3, 4, 5, 6});
   EXPECT_EQ(to_doubles(concat_columns(pass.plain, a, b)), (Values{1, 3, 4, 2, 5, 6}));
@@ -49,7 +36,7 @@ TEST(Columns, ConcatPutsMatricesSideBySide) {
 }
 
 TEST(Columns, GradientsEqualDifferences) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   // A slice used twice, one used once, one not at all, and the halves joined the other way round.
   const auto fn = [](Pass& p, const std::vector<Tensor>& x) {
     const std::vector<Tensor> parts = split_columns(p, x[0], {3, 3, 2});
@@ -60,7 +47,7 @@ TEST(Columns, GradientsEqualDifferences) {
 }
 
 TEST(Columns, AConstantRecordsNothing) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor x = random_tensor(pass.plain, {2, 4}, DType::kF32, 1);
   const std::vector<Tensor> parts = split_columns(pass.taped, x, {2, 2});
   concat_columns(pass.taped, parts[0], parts[1]);
@@ -69,7 +56,7 @@ TEST(Columns, AConstantRecordsNothing) {
 }
 
 TEST(Columns, RefusesWidthsThatDoNotCoverTheInput) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor x = random_tensor(pass.plain, {2, 4}, DType::kF32, 1);
   try {
     split_columns(pass.plain, x, {2, 1});

@@ -3,14 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "base/float_bits.h"
-#include "ops/basic/kernels.h"
 #include "ops/embedding/kernels.h"
 #include "ops/simd_testing.h"
 
 namespace fathom {
 namespace {
 
-using testing::difference;
 using testing::from_values;
 using testing::identical;
 using testing::random_parameter;
@@ -20,18 +18,8 @@ using testing::TestPass;
 using testing::to_doubles;
 using Ids = std::vector<int32_t>;
 
-KernelTable plain_kernels() {
-  KernelTable table;
-  table.fill_zero = &reference::fill_zero;
-  table.copy = &reference::copy;
-  table.accumulate = &reference::accumulate;
-  table.embedding = &reference::embedding;
-  table.embedding_backward = &reference::embedding_backward;
-  return table;
-}
-
 KernelTable fast_kernels() {
-  KernelTable table = plain_kernels();
+  KernelTable table = reference_kernels();
   table.embedding = &cpu::embedding;
   table.embedding_backward = &cpu::embedding_backward;
   return table;
@@ -64,10 +52,10 @@ Tensor backward(const KernelTable& kernels, Pass& pass, const Case& c, bool accu
 }
 
 TEST(Embedding, TakesTheRowOfEachId) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   Parameter table = random_parameter(pass.plain, "t", {3, 2}, DType::kF32, 1);
   table.value = from_values(pass.plain, {3, 2}, DType::kF32, {0, 1, 10, 11, 20, 21});
-  for (const KernelTable& kernels : {plain_kernels(), fast_kernels()}) {
+  for (const KernelTable& kernels : {reference_kernels(), fast_kernels()}) {
     TestPass other(kernels);
     EXPECT_EQ(to_doubles(embedding(other.plain, Ids{2, 0, 2}, table)),
               (std::vector<double>{20, 21, 0, 1, 20, 21}));
@@ -76,7 +64,7 @@ TEST(Embedding, TakesTheRowOfEachId) {
 }
 
 TEST(Embedding, HalfPrecisionTablesWiden) {
-  for (const KernelTable& kernels : {plain_kernels(), fast_kernels()}) {
+  for (const KernelTable& kernels : {reference_kernels(), fast_kernels()}) {
     TestPass pass(kernels);
     for (DType dtype : {DType::kBF16, DType::kF16}) {
       Parameter table;
@@ -94,7 +82,7 @@ TEST(Embedding, HalfPrecisionTablesWiden) {
 }
 
 TEST(Embedding, GradientEqualsDifferences) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   Parameter table = random_parameter(pass.plain, "table", {4, 3}, DType::kF64, 1);
   const auto fn = [&](Pass& p, const std::vector<Tensor>&) {
     return embedding(p, Ids{3, 0, 3, 3, 1}, table);
@@ -104,19 +92,19 @@ TEST(Embedding, GradientEqualsDifferences) {
 
 TEST(Embedding, FastGradientEqualsTheReferenceToTheBit) {
   testing::for_each_simd_target([] {
-    TestPass pass(plain_kernels());
+    TestPass pass;
     for (const Case& c : kCases) {
       for (bool accumulate : {false, true}) {
         SCOPED_TRACE(concat(c.tokens, " of ", c.vocab, "x", c.hidden, accumulate ? " added" : ""));
         EXPECT_TRUE(identical(backward(fast_kernels(), pass.plain, c, accumulate),
-                              backward(plain_kernels(), pass.plain, c, accumulate)));
+                              backward(reference_kernels(), pass.plain, c, accumulate)));
       }
     }
   });
 }
 
 TEST(Embedding, GradientDoesNotDependOnThreads) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const auto [one, two] = testing::with_one_and_two_threads([&] {
     return backward(fast_kernels(), pass.plain, {900, 33, 100}, true);
   });
@@ -124,7 +112,7 @@ TEST(Embedding, GradientDoesNotDependOnThreads) {
 }
 
 TEST(Embedding, FrozenTablesRecordNothing) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   Parameter table = random_parameter(pass.plain, "table", {4, 3}, DType::kF32, 1);
   table.grad = nullptr;
   EXPECT_EQ(embedding(pass.taped, Ids{1}, table).slot(), nullptr);
@@ -132,7 +120,7 @@ TEST(Embedding, FrozenTablesRecordNothing) {
 }
 
 TEST(Embedding, NamesTheIdOutsideTheVocabulary) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Parameter table =
       random_parameter(pass.plain, "model.embed_tokens.weight", {4, 3}, DType::kF32, 1);
   for (int32_t bad : {4, -1}) {

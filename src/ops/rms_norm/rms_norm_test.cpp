@@ -4,7 +4,6 @@
 
 #include <cmath>
 
-#include "ops/basic/kernels.h"
 #include "ops/columns/columns.h"
 #include "ops/rms_norm/kernels.h"
 #include "ops/simd_testing.h"
@@ -22,18 +21,8 @@ using testing::to_doubles;
 
 constexpr float kEps = 1e-6f;
 
-KernelTable plain_kernels() {
-  KernelTable table;
-  table.fill_zero = &reference::fill_zero;
-  table.copy = &reference::copy;
-  table.accumulate = &reference::accumulate;
-  table.rms_norm = &reference::rms_norm;
-  table.rms_norm_backward = &reference::rms_norm_backward;
-  return table;
-}
-
 KernelTable fast_kernels() {
-  KernelTable table = plain_kernels();
+  KernelTable table = reference_kernels();
   table.rms_norm = &cpu::rms_norm;
   table.rms_norm_backward = &cpu::rms_norm_backward;
   return table;
@@ -70,7 +59,7 @@ Results run(const KernelTable& kernels, Pass& pass, const Case& c, bool accumula
 }
 
 TEST(RmsNorm, DividesByTheRootOfTheMeanSquare) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor x = testing::from_values(pass.plain, {1, 2}, DType::kF64, {3, 4});
   Parameter w = random_parameter(pass.plain, "w", {2}, DType::kF64, 1);
   w.value = testing::from_values(pass.plain, {2}, DType::kF64, {1, -2});
@@ -80,7 +69,7 @@ TEST(RmsNorm, DividesByTheRootOfTheMeanSquare) {
 }
 
 TEST(RmsNorm, GradientEqualsDifferences) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   Parameter w = random_parameter(pass.plain, "w", {7}, DType::kF64, 3);
   const auto norm = [&](Pass& p, const std::vector<Tensor>& x) {
     return rms_norm(p, x[0], w, kEps);
@@ -89,7 +78,7 @@ TEST(RmsNorm, GradientEqualsDifferences) {
 }
 
 TEST(RmsNorm, GradientOfAColumnSliceReachesTheWholeInput) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   Parameter w = random_parameter(pass.plain, "w", {4}, DType::kF64, 3);
   const auto norm = [&](Pass& p, const std::vector<Tensor>& x) {
     return rms_norm(p, split_columns(p, x[0], {2, 4, 1})[1], w, kEps);
@@ -99,11 +88,11 @@ TEST(RmsNorm, GradientOfAColumnSliceReachesTheWholeInput) {
 
 TEST(RmsNorm, FastKernelsEqualTheReference) {
   testing::for_each_simd_target([] {
-    TestPass pass(plain_kernels());
+    TestPass pass;
     for (const Case& c : kCases) {
       for (bool accumulate : {false, true}) {
         SCOPED_TRACE(concat(c.rows, "x", c.cols, accumulate ? " added" : ""));
-        const Results want = run(plain_kernels(), pass.plain, c, accumulate);
+        const Results want = run(reference_kernels(), pass.plain, c, accumulate);
         const Results got = run(fast_kernels(), pass.plain, c, accumulate);
         const double row = testing::sum_tolerance(c.cols), column = testing::sum_tolerance(c.rows);
         EXPECT_EQ(difference(got.y, want.y, row, 0), "");
@@ -118,12 +107,12 @@ TEST(RmsNorm, FastKernelsEqualTheReference) {
 }
 
 TEST(RmsNorm, GradientsMayBeWantedOneByOne) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Case c{100, 37, false};
   const Results both = run(fast_kernels(), pass.plain, c, false);
   const Tensor x = input(pass.plain, c, 1), dy = input(pass.plain, c, 2);
   const Tensor w = random_tensor(pass.plain, {c.cols}, DType::kF32, 3);
-  for (const KernelTable& table : {plain_kernels(), fast_kernels()}) {
+  for (const KernelTable& table : {reference_kernels(), fast_kernels()}) {
     Tensor dx = pass.plain.empty({c.rows, c.cols}, DType::kF32);
     Tensor dw = pass.plain.empty({c.cols}, DType::kF32);
     table.rms_norm_backward(nullptr, x.read(), w.read(), both.inv_rms.read(), dy.read(), dx.write(),
@@ -148,7 +137,7 @@ TEST(RmsNorm, ARowAloneEqualsTheRowInABatch) {
 }
 
 TEST(RmsNorm, ResultsDoNotDependOnThreads) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const auto [one, two] = testing::with_one_and_two_threads([&] {
     return run(fast_kernels(), pass.plain, {1501, 99, true}, true);
   });
@@ -184,7 +173,7 @@ TEST(RmsNorm, GradientOfTheWeightAddsUpOverMicrobatches) {
 }
 
 TEST(RmsNorm, RefusesAWeightOfAnotherWidth) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor x = random_tensor(pass.plain, {2, 8}, DType::kF32, 1);
   const Parameter w = random_parameter(pass.plain, "model.norm.weight", {6}, DType::kF32, 2);
   try {

@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "ops/add/add.h"
-#include "ops/add/kernels.h"
-#include "ops/basic/kernels.h"
 #include "ops/testing.h"
 
 namespace fathom {
@@ -17,27 +15,15 @@ using testing::to_doubles;
 using Index = std::vector<int32_t>;
 using Values = std::vector<double>;
 
-KernelTable plain_kernels() {
-  KernelTable table;
-  table.fill_zero = &reference::fill_zero;
-  table.copy = &reference::copy;
-  table.accumulate = &reference::accumulate;
-  table.add = &reference::add;
-  table.gather_rows = &reference::gather_rows;
-  table.scatter_rows = &reference::scatter_rows;
-  table.scatter_add_rows = &reference::scatter_add_rows;
-  return table;
-}
-
 TEST(SelectRows, TakesTheListedRows) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor x = from_values(pass.plain, {4, 2}, DType::kF32, {0, 1, 10, 11, 20, 21, 30, 31});
   EXPECT_EQ(to_doubles(select_rows(pass.plain, x, Index{0, 3})), (Values{0, 1, 30, 31}));
   EXPECT_EQ(select_rows(pass.plain, x, Index{}).shape(), (Shape{0, 2}));
 }
 
 TEST(SelectRows, AllRowsAreTheTensorItself) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   Tensor x = random_tensor(pass.plain, {3, 2}, DType::kF32, 1);
   testing::require_grad(x);
   const Tensor y = select_rows(pass.taped, x, Index{0, 1, 2});
@@ -47,7 +33,7 @@ TEST(SelectRows, AllRowsAreTheTensorItself) {
 }
 
 TEST(SelectRows, GradientEqualsDifferencesWhetherItComesFirstOrIsAdded) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Index some = {1, 2, 4}, others = {0, 2, 3};
   const auto fn = [&](Pass& p, const std::vector<Tensor>& x) {
     return add(p, select_rows(p, x[0], some), select_rows(p, x[0], others));
@@ -56,7 +42,7 @@ TEST(SelectRows, GradientEqualsDifferencesWhetherItComesFirstOrIsAdded) {
 }
 
 TEST(SelectRows, RefusesRowsOutsideAndOutOfOrder) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor x = random_tensor(pass.plain, {4, 2}, DType::kF32, 1);
   for (const Index& bad : {Index{1, 4}, Index{-1}, Index{2, 2}, Index{3, 1}}) {
     try {
@@ -71,7 +57,7 @@ TEST(SelectRows, RefusesRowsOutsideAndOutOfOrder) {
 }
 
 TEST(IndexTensor, HoldsTheValues) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor index = index_tensor(pass.plain, Index{4, -1, 7});
   EXPECT_EQ(index.dtype(), DType::kI32);
   EXPECT_EQ(to_doubles(index), (Values{4, -1, 7}));

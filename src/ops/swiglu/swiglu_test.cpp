@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/basic/kernels.h"
 #include "ops/simd_testing.h"
 #include "ops/swiglu/kernels.h"
 
@@ -20,18 +19,8 @@ using testing::random_tensor;
 using testing::TestPass;
 using testing::to_doubles;
 
-KernelTable plain_kernels() {
-  KernelTable table;
-  table.fill_zero = &reference::fill_zero;
-  table.copy = &reference::copy;
-  table.accumulate = &reference::accumulate;
-  table.swiglu = &reference::swiglu;
-  table.swiglu_backward = &reference::swiglu_backward;
-  return table;
-}
-
 KernelTable fast_kernels() {
-  KernelTable table = plain_kernels();
+  KernelTable table = reference_kernels();
   table.swiglu = &cpu::swiglu;
   table.swiglu_backward = &cpu::swiglu_backward;
   return table;
@@ -64,7 +53,7 @@ Results run(const KernelTable& kernels, Pass& pass, const Case& c) {
 }
 
 TEST(Swiglu, GatesTheSecondHalfByTheFirst) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor x = from_values(pass.plain, {2, 4}, DType::kF64, {0, 2, 5, -3, -1, 1, 4, 0.5});
   const std::vector<double> y = to_doubles(swiglu(pass.plain, x));
   ASSERT_EQ(y.size(), 4u);
@@ -75,17 +64,17 @@ TEST(Swiglu, GatesTheSecondHalfByTheFirst) {
 }
 
 TEST(Swiglu, GradientEqualsDifferences) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const auto fn = [](Pass& p, const std::vector<Tensor>& x) { return swiglu(p, x[0]); };
   EXPECT_EQ(testing::check_gradients(fn, {{4, 10}}, {}, pass), "");
 }
 
 TEST(Swiglu, FastKernelsEqualTheReference) {
   testing::for_each_simd_target([] {
-    TestPass pass(plain_kernels());
+    TestPass pass;
     for (const Case& c : kCases) {
       SCOPED_TRACE(concat(c.rows, "x", c.width));
-      const Results want = run(plain_kernels(), pass.plain, c);
+      const Results want = run(reference_kernels(), pass.plain, c);
       const Results got = run(fast_kernels(), pass.plain, c);
       EXPECT_EQ(difference(got.y, want.y, kRoundings, 0), "");
       // 1 + g · (1 − s) cancels near its zero: an error of dy · up, at most about 50 here.
@@ -129,7 +118,7 @@ TEST(Swiglu, ARowAloneEqualsTheRowInABatch) {
 }
 
 TEST(Swiglu, ResultsDoNotDependOnThreads) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const auto [one, two] = testing::with_one_and_two_threads([&] {
     return run(fast_kernels(), pass.plain, {901, 73, true});
   });
@@ -147,7 +136,7 @@ TEST(Swiglu, TapeChangesNoBit) {
 }
 
 TEST(Swiglu, RefusesAnOddWidth) {
-  TestPass pass(plain_kernels());
+  TestPass pass;
   const Tensor x = random_tensor(pass.plain, {2, 7}, DType::kF32, 1);
   try {
     swiglu(pass.plain, x);
