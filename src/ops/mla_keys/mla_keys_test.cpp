@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "ops/basic/kernels.h"
 #include "ops/mla_keys/kernels.h"
-#include "ops/testing.h"
+#include "ops/simd_testing.h"
 
 namespace fathom {
 namespace {
@@ -16,18 +18,18 @@ using testing::require_grad;
 using testing::TestPass;
 using testing::to_doubles;
 
-KernelTable plain_kernels() {
+KernelTable kernels(bool fast) {
   KernelTable table;
   table.fill_zero = &reference::fill_zero;
   table.copy = &reference::copy;
   table.accumulate = &reference::accumulate;
-  table.mla_keys = &reference::mla_keys;
-  table.mla_keys_backward = &reference::mla_keys_backward;
+  table.mla_keys = fast ? &cpu::mla_keys : &reference::mla_keys;
+  table.mla_keys_backward = fast ? &cpu::mla_keys_backward : &reference::mla_keys_backward;
   return table;
 }
 
 TEST(MlaKeys, GivesEachHeadItsKeyPartAndTheSharedRotaryKey) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const Tensor kv = from_values(pass.plain, {1, 6}, DType::kF32, {1, 2, 3, 4, 5, 6});
   const Tensor k_rope = from_values(pass.plain, {1, 2}, DType::kF32, {8, 9});
   const MlaKeys out = mla_keys(pass.plain, kv, k_rope, 2, 1, 2);
@@ -36,7 +38,7 @@ TEST(MlaKeys, GivesEachHeadItsKeyPartAndTheSharedRotaryKey) {
 }
 
 TEST(MlaKeys, GradientMatchesDifferencesForKeysForValuesAndForBoth) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const auto keys = [](Pass& p, const std::vector<Tensor>& x) {
     return mla_keys(p, x[0], x[1], 3, 2, 4).k;
   };
@@ -48,7 +50,7 @@ TEST(MlaKeys, GradientMatchesDifferencesForKeysForValuesAndForBoth) {
 }
 
 TEST(MlaKeys, JoinsTheGradientsOfBothOutputs) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   Tensor kv = random_tensor(pass.plain, {2, 6}, DType::kF64, 1);
   Tensor k_rope = random_tensor(pass.plain, {2, 1}, DType::kF64, 2);
   require_grad(kv);
@@ -62,8 +64,45 @@ TEST(MlaKeys, JoinsTheGradientsOfBothOutputs) {
   EXPECT_EQ(to_doubles(testing::grad_of(k_rope)), (std::vector<double>{6, 14}));
 }
 
+TEST(MlaKeys, FastKernelsEqualTheReference) {
+  const MlaWidths cases[] = {
+      {4, 16, 8, 16}, {6, 64, 32, 64}, {3, 5, 3, 7}, {1, 0, 2, 1}, {128, 4, 17, 4}};
+  TestPass pass(kernels(false));
+  const auto slice = [&](int64_t rows, int64_t cols, uint64_t seed) {
+    return testing::random_slice(pass.plain, rows, cols, DType::kF32, seed);
+  };
+  for (const MlaWidths& w : cases) {
+    for (const int64_t tokens : {0, 1, 300}) {
+      const Tensor kv = slice(tokens, w.heads * (w.nope + w.value), 1),
+                   k_rope = slice(tokens, w.rope, 2);
+      const Tensor dk = slice(tokens, w.heads * (w.nope + w.rope), 3),
+                   dv = slice(tokens, w.heads * w.value, 4);
+      testing::for_each_simd_target([&] {
+        Tensor results[2][4];
+        for (const bool fast : {false, true}) {
+          Tensor* r = results[fast ? 1 : 0];
+          r[0] = pass.plain.empty(dk.shape(), DType::kF32);
+          r[1] = pass.plain.empty(dv.shape(), DType::kF32);
+          r[2] = pass.plain.empty(kv.shape(), DType::kF32);
+          r[3] = pass.plain.empty(k_rope.shape(), DType::kF32);
+          const KernelTable table = kernels(fast);
+          table.mla_keys(nullptr, kv.read(), k_rope.read(), w.heads, r[0].write(), r[1].write());
+          table.mla_keys_backward(nullptr, dk.read(), dv.read(), w.heads, r[2].write(),
+                                  r[3].write());
+        }
+        for (int i = 0; i < 3; ++i)
+          EXPECT_TRUE(testing::identical(results[1][i], results[0][i])) << i;
+        EXPECT_EQ(testing::difference(results[1][3], results[0][3], 0,
+                                      4 * std::sqrt(static_cast<double>(w.heads)) *
+                                          testing::sum_tolerance(w.heads)),
+                  "");
+      });
+    }
+  }
+}
+
 TEST(MlaKeys, RefusesAWidthThatIsNotHeadsTimesParts) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const Tensor kv = random_tensor(pass.plain, {2, 7}, DType::kF32, 1);
   const Tensor k_rope = random_tensor(pass.plain, {2, 1}, DType::kF32, 2);
   try {

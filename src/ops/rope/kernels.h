@@ -12,6 +12,10 @@ namespace reference {
 void rope(Stream*, View x, ConstView cos, ConstView sin, const RopeShape& shape, bool inverse);
 }  // namespace reference
 
+namespace cpu {
+void rope(Stream*, View x, ConstView cos, ConstView sin, const RopeShape& shape, bool inverse);
+}  // namespace cpu
+
 std::vector<BenchRow> rope_bench();
 
 }  // namespace fathom

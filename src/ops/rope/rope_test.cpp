@@ -6,7 +6,7 @@
 
 #include "ops/basic/kernels.h"
 #include "ops/rope/kernels.h"
-#include "ops/testing.h"
+#include "ops/simd_testing.h"
 
 namespace fathom {
 namespace {
@@ -20,12 +20,12 @@ using testing::require_grad;
 using testing::TestPass;
 using testing::to_doubles;
 
-KernelTable plain_kernels() {
+KernelTable kernels(bool fast) {
   KernelTable table;
   table.fill_zero = &reference::fill_zero;
   table.copy = &reference::copy;
   table.accumulate = &reference::accumulate;
-  table.rope = &reference::rope;
+  table.rope = fast ? &cpu::rope : &reference::rope;
   return table;
 }
 
@@ -53,7 +53,7 @@ TEST(Rope, PlainFrequenciesAreThoseOfTheFormula) {
 }
 
 TEST(Rope, AnglesAreTakenInDoubleAndScaledByTheMagnitude) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const std::vector<int32_t> far = {1000003};
   const std::vector<double> inv_freq = {1.0, 0.7498942093};
   const RopeAngles angles = rope_angles(pass.plain, far, inv_freq, DType::kF32, 1.25);
@@ -63,7 +63,7 @@ TEST(Rope, AnglesAreTakenInDoubleAndScaledByTheMagnitude) {
 }
 
 TEST(Rope, TurnsAdjacentPairsAndLeavesOtherColumnsAlone) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const std::vector<int32_t> position = {2};
   const std::vector<double> inv_freq = {0.5, 0.25};
   const RopeAngles angles = rope_angles(pass.plain, position, inv_freq, DType::kF64);
@@ -77,7 +77,7 @@ TEST(Rope, TurnsAdjacentPairsAndLeavesOtherColumnsAlone) {
 }
 
 TEST(Rope, HalfSplitEqualsAdjacentPairsAfterDeinterleaving) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const RopeShape pairs{.heads = 2, .head_dim = 6, .begin = 0, .dim = 6, .interleaved = true};
   RopeShape halves = pairs;
   halves.interleaved = false;
@@ -99,8 +99,64 @@ TEST(Rope, HalfSplitEqualsAdjacentPairsAfterDeinterleaving) {
   EXPECT_EQ(to_doubles(by_pairs), to_doubles(by_halves));
 }
 
+TEST(Rope, FastKernelEqualsTheReference) {
+  const RopeShape shapes[] = {
+      kMla,
+      kDense,
+      {.heads = 3, .head_dim = 64, .begin = 0, .dim = 64, .interleaved = false},
+      {.heads = 2, .head_dim = 96, .begin = 32, .dim = 64, .interleaved = true},
+      {.heads = 5, .head_dim = 38, .begin = 1, .dim = 36, .interleaved = true},
+      {.heads = 1, .head_dim = 2, .begin = 0, .dim = 2, .interleaved = false}};
+  TestPass plain(kernels(false));
+  for (const RopeShape& shape : shapes) {
+    for (const int64_t tokens : {0, 1, 3, 700}) {
+      std::vector<int32_t> positions(static_cast<size_t>(tokens));
+      for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(i * 37);
+      const RopeAngles angles =
+          rope_angles(plain.plain, positions, rope_frequencies(10000, shape.dim));
+      const Tensor x = testing::random_slice(plain.plain, tokens, shape.heads * shape.head_dim + 3,
+                                             DType::kF32, 7);
+      testing::for_each_simd_target([&] {
+        for (const bool inverse : {false, true}) {
+          Tensor expected = plain.plain.empty(x.shape(), DType::kF32);
+          Tensor got = plain.plain.empty(x.shape(), DType::kF32);
+          reference::copy(nullptr, x.read(), expected.write());
+          reference::copy(nullptr, x.read(), got.write());
+          reference::rope(nullptr, expected.write(), angles.cos.read(), angles.sin.read(), shape,
+                          inverse);
+          cpu::rope(nullptr, got.write(), angles.cos.read(), angles.sin.read(), shape, inverse);
+          EXPECT_EQ(difference(got, expected, 0, 4 * testing::sum_tolerance(2)), "");
+        }
+      });
+    }
+  }
+}
+
+TEST(Rope, ARowAloneEqualsTheSameRowAmongOthers) {
+  testing::for_each_simd_target([] {
+    TestPass pass(kernels(true));
+    const RopeAngles angles = angles_for(pass.plain, 4, DType::kF32);
+    const Tensor x = random_tensor(pass.plain, {3, 30}, DType::kF32, 8);
+    const Tensor all = rope(pass.plain, x, angles, kMla);
+    const RopeAngles last{angles.cos.rows_at(2, 1), angles.sin.rows_at(2, 1)};
+    EXPECT_TRUE(
+        testing::identical(rope(pass.plain, x.rows_at(2, 1), last, kMla), all.rows_at(2, 1)));
+  });
+}
+
+TEST(Rope, ResultsDoNotDependOnTheNumberOfThreads) {
+  TestPass pass(kernels(true));
+  const std::vector<int32_t> positions(1000, 5);
+  const RopeShape shape{.heads = 4, .head_dim = 32, .begin = 0, .dim = 32, .interleaved = false};
+  const RopeAngles angles = rope_angles(pass.plain, positions, rope_frequencies(10000, 32));
+  const Tensor x = random_tensor(pass.plain, {1000, 128}, DType::kF32, 9);
+  const auto [one, two] =
+      testing::with_one_and_two_threads([&] { return rope(pass.plain, x, angles, shape); });
+  EXPECT_TRUE(testing::identical(one, two));
+}
+
 TEST(Rope, GradientMatchesDifferences) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   for (const RopeShape& shape : {kMla, kDense}) {
     const RopeAngles angles = angles_for(pass.plain, shape.dim, DType::kF64, 1.1);
     const auto fn = [&](Pass& p, const std::vector<Tensor>& x) {
@@ -111,7 +167,7 @@ TEST(Rope, GradientMatchesDifferences) {
 }
 
 TEST(Rope, WorksInPlaceOnlyWhereNobodyElseOwnsTheStorage) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const RopeAngles angles = angles_for(pass.plain, 4, DType::kF32);
   Tensor x = random_tensor(pass.plain, {3, 30}, DType::kF32, 2);
   const std::vector<double> before = to_doubles(x);
@@ -125,7 +181,7 @@ TEST(Rope, WorksInPlaceOnlyWhereNobodyElseOwnsTheStorage) {
 }
 
 TEST(Rope, GivesTheSameBitsWithAndWithoutTape) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const RopeAngles angles = angles_for(pass.plain, 4, DType::kF32);
   Tensor x = random_tensor(pass.plain, {3, 30}, DType::kF32, 3);
   const Tensor plain = rope(pass.plain, x, angles, kMla);
@@ -135,7 +191,7 @@ TEST(Rope, GivesTheSameBitsWithAndWithoutTape) {
 }
 
 TEST(Rope, RefusesAnglesOfAnotherWidthAndSaysWhich) {
-  TestPass pass(plain_kernels());
+  TestPass pass(kernels(false));
   const RopeAngles angles = angles_for(pass.plain, 6, DType::kF32);
   try {
     rope(pass.plain, random_tensor(pass.plain, {3, 30}, DType::kF32, 4), angles, kMla);
