@@ -16,7 +16,8 @@ std::string_view page_style() {
   --c4: #b79cff; --c5: #5fd0e0; --c6: #f0c75e; --c7: #a9b3bf; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+
+   font: 16px/1.6 system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
 main { max-width: 940px; margin: 0 auto; padding: 48px 24px 96px; }
 h1 { font-size: 32px; line-height: 1.2; letter-spacing: -0.02em; margin: 0 0 8px; }
 h2 { font-size: 22px; line-height: 1.3; letter-spacing: -0.01em; margin: 56px 0 12px;
@@ -42,7 +43,8 @@ th { color: var(--soft); font-weight: 600; font-size: 13px; border-bottom-color:
 pre { background: var(--panel); border-radius: 10px; padding: 14px 16px; overflow-x: auto;
   font: 13.5px/1.55 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 figure { margin: 26px 0; position: relative; }
-figcaption { display: flex; flex-wrap: wrap; gap: 2px 16px; align-items: baseline; margin-bottom: 6px; }
+figcaption { display: flex; flex-wrap: wrap; gap: 2px 16px; align-items: baseline;
+  margin-bottom: 6px; }
 .title { font-weight: 600; }
 .key { color: var(--soft); font-size: 13px; display: inline-flex; align-items: center; gap: 6px; }
 .key i { width: 16px; height: 3px; border-radius: 2px; background: var(--c); }
@@ -126,7 +128,7 @@ for (const figure of document.querySelectorAll("figure.line")) {
     const left = line / unit + 12;
     const flips = left + tip.offsetWidth > box.width;
     tip.style.left = (flips ? line / unit - 12 - tip.offsetWidth : left) + "px";
-    tip.style.top = svg.offsetTop + 20 + "px";
+    tip.style.top = box.top - figure.getBoundingClientRect().top + 20 + "px";
   });
 }
 )js";
