@@ -13,8 +13,8 @@
 #define HWY_TARGET_INCLUDE "ops/linear_objective/cpu.cpp"
 #include <hwy/foreach_target.h>
 
-#include "hwy/contrib/math/math-inl.h"
 #include "ops/simd-inl.h"
+#include "ops/vector_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom {
@@ -57,9 +57,9 @@ double objective_sum_exp(const float* x, int64_t count, float shift) {
     for_each_vector(
         std::min(kObjectiveStretch, count - begin),
         [&](int64_t i)
-            HWY_ATTR { sum = hn::Add(sum, hn::Exp(d, hn::Sub(hn::LoadU(d, x + begin + i), s))); },
+            HWY_ATTR { sum = hn::Add(sum, exp_of(hn::Sub(hn::LoadU(d, x + begin + i), s))); },
         [&](int64_t i, int64_t n) HWY_ATTR {
-          const VF32 e = hn::Exp(d, hn::Sub(load_part(x + begin + i, n), s));
+          const VF32 e = exp_of(hn::Sub(load_part(x + begin + i, n), s));
           sum = hn::Add(sum, hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(n)), e));
         });
     total += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
@@ -71,7 +71,7 @@ double objective_sum_exp(const float* x, int64_t count, float shift) {
 void objective_scaled_exp(float* x, int64_t count, float shift, float factor) {
   map(x, x, count, [=](VF32 v) HWY_ATTR {
     const F32 d;
-    return hn::Mul(hn::Set(d, -factor), hn::Exp(d, hn::Sub(v, hn::Set(d, shift))));
+    return hn::Mul(hn::Set(d, -factor), exp_of(hn::Sub(v, hn::Set(d, shift))));
   });
 }
 
@@ -98,7 +98,7 @@ void target_logprob(Stream* stream, ConstView logits, ConstView target, View log
         for (int64_t r = begin; r < end; ++r) {
           const float* x = logits.row<float>(r);
           const float largest = row_max(x, logits.cols());
-          // Highway's exp maps a NaN to 0; a row without a finite maximum has no log-probability.
+          // A NaN would not survive exp_of; a row without a finite maximum has no log-probability.
           const double log_sum =
               std::isfinite(largest)
                   ? static_cast<double>(largest) + std::log(row_sum(x, logits.cols(), largest))

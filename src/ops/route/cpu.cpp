@@ -11,20 +11,20 @@
 #define HWY_TARGET_INCLUDE "ops/route/cpu.cpp"
 #include <hwy/foreach_target.h>
 
-#include "hwy/contrib/math/math-inl.h"
 #include "ops/simd-inl.h"
+#include "ops/vector_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom {
 namespace HWY_NAMESPACE {
 namespace {
 
-// y = sigmoid(x); a NaN stays one. exp overflows to infinity at 104 and is not defined above.
+// y = sigmoid(x); a NaN stays one, which exp would not keep.
 void route_sigmoid(const float* x, float* y, int64_t count) {
   map(x, y, count, [](VF32 v) HWY_ATTR {
     const F32 d;
     const VF32 one = hn::Set(d, 1.0f);
-    const VF32 s = hn::Div(one, hn::Add(one, hn::Exp(d, hn::Min(hn::Neg(v), hn::Set(d, 104.0f)))));
+    const VF32 s = hn::Div(one, hn::Add(one, exp_of(hn::Neg(v))));
     return hn::IfThenElse(hn::IsNaN(v), v, s);
   });
 }
