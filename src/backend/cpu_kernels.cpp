@@ -4,11 +4,15 @@
 
 #include "ops/adamw/kernels.h"
 #include "ops/add/kernels.h"
+#include "ops/attention/kernels.h"
 #include "ops/basic/kernels.h"
 #include "ops/embedding/kernels.h"
 #include "ops/expert_rows/kernels.h"
 #include "ops/linear_objective/kernels.h"
+#include "ops/mla_keys/kernels.h"
+#include "ops/paged_attention/kernels.h"
 #include "ops/rms_norm/kernels.h"
+#include "ops/rope/kernels.h"
 #include "ops/route/kernels.h"
 #include "ops/swiglu/kernels.h"
 
@@ -68,7 +72,7 @@ KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choic
   choose.highway("rms_norm", table.rms_norm, &cpu::rms_norm, "3.4 to 9.6 times");
   choose.highway("rms_norm_backward", table.rms_norm_backward, &cpu::rms_norm_backward,
                  "13 to 75 times: the plain one walks columns");
-  choose.plain("rope", "no other version");
+  choose.highway("rope", table.rope, &cpu::rope, "2.3 to 6.2 times; 55 GB/s in the cache");
   choose.highway("swiglu", table.swiglu, &cpu::swiglu, "5.2 to 9.3 times");
   choose.highway("swiglu_backward", table.swiglu_backward, &cpu::swiglu_backward,
                  "5.2 to 14 times");
@@ -81,11 +85,16 @@ KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choic
   choose.highway("scatter_add_rows", table.scatter_add_rows, &cpu::scatter_add_rows,
                  "vectors, and each thread its own columns");
 
-  choose.plain("attention", "no other version");
-  choose.plain("attention_backward", "no other version");
-  choose.plain("paged_attention", "no other version");
-  choose.plain("mla_keys", "no other version");
-  choose.plain("mla_keys_backward", "no other version");
+  choose.highway("attention", table.attention, &cpu::attention,
+                 "36 to 100 times: register tiles, no score matrix");
+  choose.highway("attention_backward", table.attention_backward, &cpu::attention_backward,
+                 "24 to 44 times");
+  choose.highway("paged_attention", table.paged_attention, &cpu::paged_attention,
+                 "18 to 147 times");
+  choose.highway("mla_keys", table.mla_keys, &cpu::mla_keys,
+                 "2.3 to 2.5 times: memory is the limit");
+  choose.highway("mla_keys_backward", table.mla_keys_backward, &cpu::mla_keys_backward,
+                 "2.2 to 2.5 times: memory is the limit");
 
   choose.highway("topk_route", table.topk_route, &cpu::topk_route,
                  "2.5 times for 16 experts, 6.2 for 256");
@@ -102,9 +111,9 @@ KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choic
   choose.highway("expert_combine_backward", table.expert_combine_backward,
                  &cpu::expert_combine_backward, "3.8 to 8.6 times");
 
-  choose.highway("target_logprob", table.target_logprob, &cpu::target_logprob, "7.7 to 20 times");
+  choose.highway("target_logprob", table.target_logprob, &cpu::target_logprob, "10 to 32 times");
   choose.highway("target_logprob_backward", table.target_logprob_backward,
-                 &cpu::target_logprob_backward, "13 to 27 times");
+                 &cpu::target_logprob_backward, "17 to 49 times");
 
   choose.highway("adamw", table.adamw, &cpu::adamw, "3 to 4.5 times");
   choose.highway("sum_squares", table.sum_squares, &cpu::sum_squares, "4.9 to 7 times");
@@ -112,8 +121,12 @@ KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choic
 }
 
 void limit_highway(const CpuFeatures& cpu) {
-  constexpr int64_t kAbove512 = 0, kAboveAvx2 = HWY_AVX3 | HWY_AVX3_DL;
-  hwy::DisableTargets(cpu.avx512 ? kAbove512 : cpu.avx2 ? kAboveAvx2 : kAboveAvx2 | HWY_AVX2);
+  constexpr int64_t kAboveAvx2 = HWY_AVX3 | HWY_AVX3_DL;
+  hwy::DisableTargets(cpu.avx512 ? 0 : cpu.avx2 ? kAboveAvx2 : kAboveAvx2 | HWY_AVX2);
+  // Chooses now. A kernel that fetches its row function first and then calls it for each row would
+  // otherwise ask the processor again in each call of its first run, which took 140 ms where CPUID
+  // is emulated.
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 }  // namespace fathom
