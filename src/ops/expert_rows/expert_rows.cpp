@@ -39,7 +39,8 @@ Tensor expert_gather(Pass& pass, const Tensor& x, const ExpertOrder& order,
   if (!needs_grad(pass, {&x})) return rows;
 
   pass.tape->record(
-      "expert_gather", rows, [x, place = Saved(order.place), k](Pass& p, const Tensor& drows) {
+      "expert_gather", rows,
+      [x = x.without_data(), place = Saved(order.place), k](Pass& p, const Tensor& drows) {
         bool accumulate = false;
         Tensor dx = p.tape->grad_target(p, x, accumulate);
         p.kernels.expert_gather_backward(p.stream, drows.read(), place.get("expert_gather").read(),
@@ -67,7 +68,7 @@ Tensor expert_combine(Pass& pass, const Tensor& rows, const ExpertOrder& order,
 
   pass.tape->record("expert_combine", out,
                     [rows = Saved(rows), weight = Saved(weight), place = Saved(order.place),
-                     base = base.slot() ? base : Tensor()](Pass& p, const Tensor& dout) {
+                     base = base ? base.without_data() : Tensor()](Pass& p, const Tensor& dout) {
                       const Tensor& r = rows.get("expert_combine");
                       const Tensor& w = weight.get("expert_combine");
                       Tensor drows = p.empty(r.shape(), r.dtype());

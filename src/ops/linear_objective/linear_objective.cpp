@@ -38,6 +38,9 @@ void check_inputs(const Tensor& h, const Parameter& head, std::span<const int32_
   FATHOM_CHECK(head.value.shape().rank() == 2 && head.value.cols() == h.cols(),
                "linear_objective: head ", head.name, " is ", head.value.shape(), " but h is ",
                h.shape(), "; the last dims must match");
+  FATHOM_CHECK(head.value.dtype() == h.dtype(), "linear_objective: head ", head.name, " is ",
+               info(head.value.dtype()).name, " but h is ", info(h.dtype()).name,
+               "; convert one of them");
   FATHOM_CHECK(static_cast<int64_t>(target.size()) == h.rows(), "linear_objective: ", target.size(),
                " targets for ", h.rows(), " rows");
 }
@@ -148,12 +151,13 @@ double only_value(const Tensor& x) {
 
 // The gradients were computed in the forward pass, for a loss that is differentiated by itself.
 void record_end(Pass& pass, Tensor& loss, const Tensor& h, const Tensor& dh) {
-  pass.tape->record("linear_objective", loss, [h, dh](Pass& p, const Tensor& dloss) {
-    FATHOM_CHECK(only_value(dloss) == 1.0,
-                 "linear_objective: the loss ends the graph and takes the gradient 1, got ",
-                 only_value(dloss), "; put weights and factors into the objective");
-    if (dh) p.tape->add_grad(p, h, dh);
-  });
+  pass.tape->record(
+      "linear_objective", loss, [h = h.without_data(), dh](Pass& p, const Tensor& dloss) {
+        FATHOM_CHECK(only_value(dloss) == 1.0,
+                     "linear_objective: the loss ends the graph and takes the gradient 1, got ",
+                     only_value(dloss), "; put weights and factors into the objective");
+        if (dh) p.tape->add_grad(p, h, dh);
+      });
 }
 
 }  // namespace

@@ -402,6 +402,11 @@ TEST(LinearObjective, RefusesTargetsOutsideTheVocabulary) {
               target_logprobs(pass.plain, s.h, s.head, s.target);
             }).find("1 targets for 2 rows"),
             std::string::npos);
+  const Tensor single = random_tensor(pass.plain, {1, 3}, DType::kF32, 1);
+  EXPECT_NE(refusal([&] {
+              target_logprobs(pass.plain, single, s.head, s.target);
+            }).find("head lm_head.weight is f64 but h is f32"),
+            std::string::npos);
   const Tensor narrow = random_tensor(pass.plain, {1, 2}, DType::kF64, 1);
   EXPECT_NE(
       refusal([&] { target_logprobs(pass.plain, narrow, s.head, s.target); }).find("h is [1, 2]"),

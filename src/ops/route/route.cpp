@@ -63,17 +63,18 @@ Routed topk_route(Pass& pass, const Tensor& logits, const Tensor& bias, const Ro
   }
   if (!needs_grad(pass, {&logits})) return routed;
 
-  pass.tape->record("topk_route", routed.weight,
-                    [logits, score = Saved(score), expert = Saved(routed.expert), shape,
-                     starts = std::vector<int32_t>(starts.begin(), starts.end()),
-                     share = std::vector<float>(sequence_share.begin(), sequence_share.end())](
-                        Pass& p, const Tensor& dweight) {
-                      Tensor dlogits = p.empty(logits.shape(), logits.dtype());
-                      p.kernels.topk_route_backward(
-                          p.stream, score.get("topk_route").read(), expert.get("topk_route").read(),
-                          dweight.read(), starts_view(starts), share, shape, dlogits.write());
-                      p.tape->add_grad(p, logits, dlogits);
-                    });
+  pass.tape->record(
+      "topk_route", routed.weight,
+      [logits = logits.without_data(), score = Saved(score), expert = Saved(routed.expert), shape,
+       starts = std::vector<int32_t>(starts.begin(), starts.end()),
+       share = std::vector<float>(sequence_share.begin(), sequence_share.end())](
+          Pass& p, const Tensor& dweight) {
+        Tensor dlogits = p.empty(logits.shape(), logits.dtype());
+        p.kernels.topk_route_backward(p.stream, score.get("topk_route").read(),
+                                      expert.get("topk_route").read(), dweight.read(),
+                                      starts_view(starts), share, shape, dlogits.write());
+        p.tape->add_grad(p, logits, dlogits);
+      });
   return routed;
 }
 
