@@ -27,7 +27,8 @@ Experts::Experts(const ExpertsShape& shape, const std::string& prefix) : shape_(
 }
 
 Tensor Experts::forward(Pass& pass, const Tensor& x, const RowContext& context, size_t index) const {
-  const RouteShape& route = shape_.route;
+  RouteShape route = shape_.route;
+  if (context.sequence_share.empty()) route.balance_alpha = 0;  // no training step: no balance loss
   const Tensor logits = linear(pass, x, gate_);  // [tokens, experts]
   const Routed routed =
       topk_route(pass, logits, e_score_correction_bias_.value, route, context.starts, context.sequence_share);

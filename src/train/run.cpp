@@ -2,7 +2,9 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/clock.h"
 #include "base/stop.h"
