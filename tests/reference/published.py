@@ -34,7 +34,8 @@ def load_model(folder):
     plain = {"attn_implementation": "eager"}
     if hasattr(config, "n_routed_experts"):
         plain["experts_implementation"] = "eager"
-    model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32, **plain)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, config=config, dtype=torch.float32, **plain)
     model.generation_config.eos_token_id = None
     return model.eval()
 

@@ -57,7 +57,7 @@ install() {
 }
 
 command -v python3 >/dev/null || skip "no python3"
-python3 -c 'import venv, ensurepip' 2>/dev/null || skip "python3 has no venv module (Debian: python3-venv)"
+python3 -c 'import venv, ensurepip' 2>/dev/null || skip "python3 lacks venv (Debian: python3-venv)"
 if ! cmp -s "$requirements" "$folder/installed.txt" || ! works; then
   python3 -m venv "$folder"
   install
