@@ -39,7 +39,7 @@ void check_same_settings(const RunConfig& config, const std::string& checkpoint)
 class Run {
  public:
   Run(RunKind kind, const RunConfig& config, const KernelTable& kernels, Allocator& memory, const RunEvents& events)
-      : config_(config), kernels_(kernels), memory_(memory), events_(events), lock_(prepare_folder(config)) {
+      : kind_(kind), config_(config), kernels_(kernels), memory_(memory), events_(events), lock_(prepare_folder(config)) {
     const std::optional<Checkpoint> found = newest_checkpoint(config.out);
     if (found && config.resume == "never") {
       fail(ErrorCode::kUsage, "--resume never: ", config.out, " already holds ", found->folder, "; choose another --out");
@@ -68,7 +68,7 @@ class Run {
     } else if (std::isnan(last_val)) {
       last_val = validate();  // a finished run that was started again
     }
-    write_run_report(config_.out, config_, inputs_->model);
+    write_run_report(kind_, config_.out, config_, inputs_->model);
     result.summary = summary(last_val);
     events_(result.summary);
     return result;
@@ -192,7 +192,7 @@ class Run {
     Json event = Json::object({{"event", "eval"}, {"steps", config_.steps}});
     for (const auto& [key, value] : row.members()) event[key] = value;
     events_(event);
-    write_run_report(config_.out, config_, inputs_->model);
+    write_run_report(kind_, config_.out, config_, inputs_->model);
     return report.loss;
   }
 
@@ -204,7 +204,7 @@ class Run {
     contents.state = Json::object({{"tokens", tokens_}, {"seconds", seconds_before_ + timer_.seconds()},
                                    {"data", inputs_->train->identity()}});
     contents.run_toml = dump_toml(fields_to_json(config_));
-    contents.card = run_card(config_, inputs_->model, step_, train_loss_);
+    contents.card = run_card(kind_, config_, inputs_->model, step_, train_loss_);
     try {
       save_checkpoint(config_.out, step_, contents, config_.keep);
       saved_step_ = step_;
@@ -229,6 +229,7 @@ class Run {
     return json;
   }
 
+  RunKind kind_;
   RunConfig config_;
   const KernelTable& kernels_;
   Allocator& memory_;
