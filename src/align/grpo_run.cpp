@@ -131,14 +131,15 @@ class GrpoRun {
   }
 
   void write_report(const Json& summary) {
-    const MetricsTable metrics = read_metrics(join_path(config_.out, "metrics.jsonl"));
+    const Metrics metrics = read_metrics(join_path(config_.out, "metrics.jsonl"));
     Report report("GRPO");
-    for (const auto& [key, title] : {std::pair{"reward", "Reward"}, std::pair{"mean_tokens", "Answer length"},
-                                     std::pair{"reasoning_share", "Share that reasons"}, std::pair{"entropy", "Entropy"}}) {
+    for (const auto& [name, title] : {std::pair{"reward", "Reward"}, std::pair{"mean_tokens", "Answer length"},
+                                      std::pair{"reasoning_share", "Share that reasons"}, std::pair{"entropy", "Entropy"}}) {
+      const MetricsColumn column = metrics.column(name);
       LineChart chart;
       chart.title = title;
       chart.x_label = "step";
-      chart.series.push_back(metrics_series(metrics, key));
+      chart.series.push_back({name, column.step, column.value});
       report.line_chart(chart);
     }
     report.code(summary.dump(2));
