@@ -25,6 +25,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "ops/simd_testing.h"
@@ -76,7 +77,7 @@ TEST(VectorMath, ExponentialsStayWithinOneAndAHalfUnits) {
   });
 }
 
-TEST(VectorMath, ExponentialsAreExactAtZeroAndBoundedAtTheEnds) {
+TEST(VectorMath, ExponentialsAreExactAtZeroBoundedAtTheEndsAndKeepNaN) {
   testing::for_each_simd_target([] {
     const std::vector<float> low = {0, -0.0f, -126, -127, -1000, -kInfinity};
     std::vector<float> y(low.size());
@@ -92,6 +93,10 @@ TEST(VectorMath, ExponentialsAreExactAtZeroAndBoundedAtTheEnds) {
     EXPECT_GT(y[3], 0x1p127f);
     EXPECT_TRUE(std::isfinite(y[3]));
     EXPECT_EQ(y[4], y[3]);
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    HWY_DYNAMIC_DISPATCH(exp2_all)(&nan, y.data(), 1);
+    HWY_DYNAMIC_DISPATCH(exp_all)(&nan, y.data() + 1, 1);
+    EXPECT_TRUE(std::isnan(y[0]) && std::isnan(y[1]));
   });
 }
 

@@ -158,72 +158,95 @@ class Attend {
     product_rows<kRows>(scores, 0, round_up(count, kLanes));
 
     int64_t limits[kRows];
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       limits[r] = std::clamp<int64_t>(query_.limit(set, row + r) - begin, 0, count);
     }
-    find_top<kRows>(limits, top);
-    raise<kRows>(limits, count, top, sum);
-
     const F32 d;
+    const VF32 tops = find_top<kRows>(limits, count);
+    const VF32 sums = raise<kRows>(limits, count, tops);
+    store_part(tops, top, kRows);
+    store_part(sums, sum, kRows);
     float after[kMostLanes];
-    hn::StoreU(hn::Div(hn::Set(d, 1.0f), load_part(sum, kRows)), d, after);
+    hn::StoreU(hn::Div(hn::Set(d, 1.0f), sums), d, after);
     mix_values<kRows>(begin, count, mixed, mixed_row, divide ? after : nullptr);
   }
 
-  // top[r] = the largest score of a row, scaled to powers of two.
+  // Calls whole(j) for the vectors of places that all rows see in full, then part(j) for the
+  // vectors on the diagonal. Limits never shrink from row to row.
+  template <class Whole, class Part>
+  HWY_INLINE static void for_each_seen(int64_t least_limit, int64_t count, const Whole& whole,
+                                       const Part& part) {
+    int64_t j = 0;
+    for (; j + kLanes <= least_limit; j += kLanes) whole(j);
+    for (; j < count; j += kLanes) part(j);
+  }
+
+  static auto seen_lanes(int64_t limit, int64_t j) {
+    return hn::FirstN(F32(), static_cast<size_t>(std::clamp<int64_t>(limit - j, 0, kLanes)));
+  }
+
+  // Lane r = the largest score of row r, scaled to powers of two.
   template <int kRows>
-  void find_top(const int64_t (&limits)[kRows], float* top) {
+  HWY_INLINE VF32 find_top(const int64_t (&limits)[kRows], int64_t count) {
     const F32 d;
     const VF32 none = hn::Set(d, -std::numeric_limits<float>::infinity());
     VF32 largest[kRows];
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      const float* row = scores_ + r * kKeyBlock;
-      VF32 most = none;
-      int64_t j = 0;
-      for (; j + kLanes <= limits[r]; j += kLanes) most = hn::Max(most, hn::Load(d, row + j));
-      if (j < limits[r]) {
-        const auto seen = hn::FirstN(d, static_cast<size_t>(limits[r] - j));
-        most = hn::Max(most, hn::IfThenElse(seen, hn::Load(d, row + j), none));
-      }
-      largest[r] = most;
-    }
-    join_lanes<kRows>(largest, top, [](VF32 a, VF32 b) HWY_ATTR { return hn::Max(a, b); });
-    const VF32 scaled = hn::Mul(load_part(top, kRows), hn::Set(d, job_.scale * kLog2E));
-    store_part(scaled, top, kRows);
+    for (int r = 0; r < kRows; ++r) largest[r] = none;
+    for_each_seen(
+        limits[0], count,
+        [&](int64_t j) HWY_ATTR {
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) {
+            largest[r] = hn::Max(largest[r], hn::Load(d, scores_ + r * kKeyBlock + j));
+          }
+        },
+        [&](int64_t j) HWY_ATTR {
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) {
+            const VF32 score = hn::Load(d, scores_ + r * kKeyBlock + j);
+            largest[r] = hn::Max(largest[r], hn::IfThenElse(seen_lanes(limits[r], j), score, none));
+          }
+        });
+    const VF32 top = join_lanes(largest, [](VF32 a, VF32 b) HWY_ATTR { return hn::Max(a, b); });
+    return hn::Mul(top, hn::Set(d, job_.scale * kLog2E));
   }
 
-  // scores := 2^(score − top), 0 for places that a row does not see; sum[r] = their sum.
+  // scores := 2^(score − top), 0 for places that a row does not see. Lane r = the sum of row r.
   template <int kRows>
-  void raise(const int64_t (&limits)[kRows], int64_t count, const float* top, float* sum) {
+  HWY_INLINE VF32 raise(const int64_t (&limits)[kRows], int64_t count, VF32 tops) {
     const F32 d;
     const VF32 scale = hn::Set(d, job_.scale * kLog2E);
+    float top[kMostLanes];
+    hn::StoreU(tops, d, top);
     VF32 sums[kRows];
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      float* row = scores_ + r * kKeyBlock;
-      const VF32 minus_top = hn::Set(d, -top[r]);
-      const auto numerator = [&](int64_t at) HWY_ATTR {
-        return exp2_nonpositive(hn::MulAdd(hn::Load(d, row + at), scale, minus_top));
-      };
-      VF32 total = hn::Zero(d);
-      int64_t j = 0;
-      for (; j + kLanes <= limits[r]; j += kLanes) {
-        const VF32 p = numerator(j);
-        hn::Store(p, d, row + j);
-        total = hn::Add(total, p);
-      }
-      if (j < limits[r]) {
-        const auto seen = hn::FirstN(d, static_cast<size_t>(limits[r] - j));
-        const VF32 p = hn::IfThenElseZero(seen, numerator(j));
-        hn::Store(p, d, row + j);
-        total = hn::Add(total, p);
-        j += kLanes;
-      }
-      for (; j < count; j += kLanes) hn::Store(hn::Zero(d), d, row + j);
-      sums[r] = total;
-    }
-    join_lanes<kRows>(sums, sum, [](VF32 a, VF32 b) HWY_ATTR { return hn::Add(a, b); });
+    for (int r = 0; r < kRows; ++r) sums[r] = hn::Zero(d);
+    const auto numerator = [&](const float* score, int r) HWY_ATTR {
+      return exp2_nonpositive(hn::MulSub(hn::Load(d, score), scale, hn::Set(d, top[r])));
+    };
+    for_each_seen(
+        limits[0], count,
+        [&](int64_t j) HWY_ATTR {
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) {
+            float* score = scores_ + r * kKeyBlock + j;
+            const VF32 p = numerator(score, r);
+            hn::Store(p, d, score);
+            sums[r] = hn::Add(sums[r], p);
+          }
+        },
+        [&](int64_t j) HWY_ATTR {
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) {
+            float* score = scores_ + r * kKeyBlock + j;
+            const VF32 p = hn::IfThenElseZero(seen_lanes(limits[r], j), numerator(score, r));
+            hn::Store(p, d, score);
+            sums[r] = hn::Add(sums[r], p);
+          }
+        });
+    return join_lanes(sums, [](VF32 a, VF32 b) HWY_ATTR { return hn::Add(a, b); });
   }
 
   // mixed[r] = sum over the block's places of numerator · value, run by run of neighbouring rows.
@@ -282,16 +305,15 @@ class Attend {
 
   void store_lse() {
     const F32 d;
-    for (int64_t at = 0; at < job_.query_rows(); at += kLanes) {
-      const int64_t count = std::min(kLanes, job_.query_rows() - at);
-      const VF32 sum =
-          hn::LoadU(d, total_.sum + at);  // the lanes after the last row are never used
-      const VF32 lse = hn::MulAdd(hn::LoadU(d, total_.top + at), hn::Set(d, kLn2), hn::Log(d, sum));
-      float values[kMostLanes];
-      hn::StoreU(lse, d, values);
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t set = (at + i) / query_.rows, row = (at + i) % query_.rows;
-        job_.lse[set * job_.lse_set + row * job_.lse_row] = values[i];
+    for (int64_t set = 0; set < query_.sets; ++set) {
+      float* lse = job_.lse + set * job_.lse_set;
+      for (int64_t row = 0; row < query_.rows; row += kLanes) {
+        const int64_t at = set * query_.rows + row, count = std::min(kLanes, query_.rows - row);
+        const VF32 sum = hn::LoadU(d, total_.sum + at);  // lanes after the last row are not used
+        const VF32 top = hn::LoadU(d, total_.top + at);
+        float values[kMostLanes];
+        hn::StoreU(hn::MulAdd(top, hn::Set(d, kLn2), hn::Log(d, sum)), d, values);
+        for (int64_t i = 0; i < count; ++i) lse[(row + i) * job_.lse_row] = values[i];
       }
     }
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <cmath>
+#include <limits>
 
 #include "ops/attention/kernels.h"
 #include "ops/basic/kernels.h"
@@ -262,6 +263,18 @@ TEST(Attention, LargeScoresNeitherOverflowNorLoseTheLargest) {
     EXPECT_EQ(
         difference(attention(pass.plain, in.q, in.k, in.v, c.starts, c.shape), expected, 0, 0x1p-8),
         "");
+  });
+}
+
+TEST(Attention, ABrokenKeyBreaksTheRowsThatSeeItAndNoOthers) {
+  with_each_version([](TestPass& pass) {
+    const Case c{"nan", heads(1, 1, 16, 16), {0, 40}};
+    Inputs in(pass.plain, c, DType::kF32, 33);
+    in.k.mutable_data<float>()[21 * 16 + 3] = std::numeric_limits<float>::quiet_NaN();
+    const Tensor out = attention(pass.plain, in.q, in.k, in.v, c.starts, c.shape);
+    for (int64_t row = 0; row < 40; ++row) {
+      EXPECT_EQ(std::isnan(out.data<float>()[row * 16]), row >= 21) << row;
+    }
   });
 }
 

@@ -79,8 +79,8 @@ class AttendBackward {
           products[r] = sum;
         }
         const int64_t at = head * job_.rows + row;
-        join_lanes<kRows>(products, delta_ + at,
-                          [](VF32 a, VF32 b) HWY_ATTR { return hn::Add(a, b); });
+        store_part(join_lanes(products, [](VF32 a, VF32 b) HWY_ATTR { return hn::Add(a, b); }),
+                   delta_ + at, kRows);
         for (int r = 0; r < kRows; ++r) {
           lse_[at + r] = job_.lse[(row + r) * job_.lse_row + head] * kLog2E;
         }

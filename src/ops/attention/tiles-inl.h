@@ -122,8 +122,8 @@ HWY_INLINE void transpose_rows(const float* const* rows, int64_t columns, float*
 }
 
 template <int kRows, class Join>
-HWY_INLINE void join_lanes(const VF32 (&rows)[kRows], float* to, const Join&) {
-  for (int r = 0; r < kRows; ++r) to[r] = hn::GetLane(rows[r]);
+HWY_INLINE VF32 join_lanes(const VF32 (&rows)[kRows], const Join&) {
+  return rows[0];
 }
 #else
 // Four elements from `column` on of rows 0, 4, 8, …, one row in each block of 128 bits.
@@ -158,24 +158,32 @@ HWY_INLINE void transpose_rows(const float* const* rows, int64_t columns, float*
   }
 }
 
-// to[r] = all lanes of rows[r] joined, four rows per step. A row's order of joining does not depend
-// on the rows beside it.
-template <int kRows, class Join>
-HWY_INLINE void join_lanes(const VF32 (&rows)[kRows], float* to, const Join& join) {
+// All lanes of four rows joined: every block of 128 bits of the result holds the four results.
+template <class Join>
+HWY_INLINE VF32 join_lanes_of_four(VF32 v0, VF32 v1, VF32 v2, VF32 v3, const Join& join) {
   const F32 d;
-#pragma GCC unroll 2
-  for (int r = 0; r < kRows; r += 4) {
-    const VF32 v0 = rows[r], v1 = rows[std::min(r + 1, kRows - 1)];
-    const VF32 v2 = rows[std::min(r + 2, kRows - 1)], v3 = rows[std::min(r + 3, kRows - 1)];
-    const VF32 v02 = join(hn::InterleaveLower(d, v0, v2), hn::InterleaveUpper(d, v0, v2));
-    const VF32 v13 = join(hn::InterleaveLower(d, v1, v3), hn::InterleaveUpper(d, v1, v3));
-    // Each block of 128 bits now holds the four rows' joins of its own lanes.
-    VF32 all = join(hn::InterleaveLower(d, v02, v13), hn::InterleaveUpper(d, v02, v13));
-    if constexpr (kLanes >= 8) all = join(all, hn::SwapAdjacentBlocks(all));
-    if constexpr (kLanes >= 16) all = join(all, hn::ReverseBlocks(d, all));
-    float lanes_of_all[kLanes];
-    hn::StoreU(all, d, lanes_of_all);
-    for (int i = 0; i < std::min(4, kRows - r); ++i) to[r + i] = lanes_of_all[i];
+  const VF32 v02 = join(hn::InterleaveLower(d, v0, v2), hn::InterleaveUpper(d, v0, v2));
+  const VF32 v13 = join(hn::InterleaveLower(d, v1, v3), hn::InterleaveUpper(d, v1, v3));
+  VF32 all = join(hn::InterleaveLower(d, v02, v13), hn::InterleaveUpper(d, v02, v13));
+  if constexpr (kLanes >= 8) all = join(all, hn::SwapAdjacentBlocks(all));
+  if constexpr (kLanes >= 16) all = join(all, hn::ReverseBlocks(d, all));
+  return all;
+}
+
+// Lane r of the result = all lanes of rows[r] joined, for kRows <= 8; the other lanes hold copies.
+// A row's order of joining does not depend on the rows beside it.
+template <int kRows, class Join>
+HWY_INLINE VF32 join_lanes(const VF32 (&rows)[kRows], const Join& join) {
+  constexpr int kLast = kRows - 1;
+  const VF32 low = join_lanes_of_four(rows[0], rows[std::min(1, kLast)], rows[std::min(2, kLast)],
+                                      rows[std::min(3, kLast)], join);
+  if constexpr (kRows > 4) {
+    return hn::OddEvenBlocks(
+        join_lanes_of_four(rows[4], rows[std::min(5, kLast)], rows[std::min(6, kLast)],
+                           rows[std::min(7, kLast)], join),
+        low);
+  } else {
+    return low;
   }
 }
 #endif

@@ -145,6 +145,110 @@ TEST(PagedAttention, EqualsPackedAttentionOverOneSequence) {
   }
 }
 
+// A batch of sequences of several lengths and row counts in one shuffled cache.
+struct Batch {
+  PagedShape shape;
+  Tensor q, cache;
+  std::vector<std::vector<int32_t>> pages;
+  std::vector<PagedSpan> spans;
+
+  Batch(Pass& pass, const PagedShape& paged, int64_t width,
+        const std::vector<std::pair<int64_t, int64_t>>& rows_and_length, uint64_t seed)
+      : shape(paged) {
+    int64_t rows = 0, used = 0;
+    for (const auto& [count, length] : rows_and_length) {
+      std::vector<int32_t> list;
+      for (int64_t p = 0; p * paged.page_tokens < length; ++p)
+        list.push_back(static_cast<int32_t>(used++));
+      pages.push_back(list);
+    }
+    // Multiplying by a number without common factors shuffles the pages over all sequences.
+    const int64_t total = used % 7 == 0 ? used + 1 : used;
+    for (size_t s = 0; s < pages.size(); ++s) {
+      for (int32_t& page : pages[s]) page = static_cast<int32_t>(page * 7 % total);
+      const auto [count, length] = rows_and_length[s];
+      spans.push_back({rows, count, length, pages[s].data()});
+      rows += count;
+    }
+    q = testing::random_slice(pass, rows, paged.attention.heads * paged.attention.qk_dim,
+                              DType::kF32, seed);
+    cache = random_tensor(pass, {total * paged.page_tokens, width}, DType::kF32, seed + 1);
+  }
+};
+
+struct BatchCase {
+  const char* name;
+  PagedShape shape;
+  int64_t width;
+};
+
+std::vector<BatchCase> batch_cases() {
+  return {{"mha", {heads(4, 4, 24, 16), 4 * 24, 16}, 4 * 40},
+          {"gqa, odd pages", {heads(6, 2, 32, 32), 2 * 32, 5}, 2 * 64 + 3},
+          {"mqa", {heads(5, 1, 20, 12), 20, 1}, 32},
+          {"latent of few heads", {heads(4, 1, 48, 32), 0, 16}, 48},
+          {"latent of many heads", {heads(16, 1, 72, 64), 0, 64}, 72},
+          {"more heads than a job has rows", {heads(130, 1, 8, 4), 0, 16}, 8}};
+}
+
+// Decode rows, prompts with and without a cached prefix, a draft of three; one key block and many.
+const std::vector<std::pair<int64_t, int64_t>> kBatchRows = {
+    {1, 1}, {1, 37}, {5, 5}, {1, 128}, {1, 129}, {3, 200}, {40, 300}, {1, 517}};
+
+TEST(PagedAttention, FastKernelEqualsTheReferenceForAMixedBatch) {
+  TestPass plain(kernels(false));
+  for (const BatchCase& c : batch_cases()) {
+    const Batch batch(plain.plain, c.shape, c.width, kBatchRows, 71);
+    const Tensor expected =
+        paged_attention(plain.plain, batch.q, batch.cache, batch.spans, batch.shape);
+    const double tolerance =
+        4 * (testing::sum_tolerance(c.shape.attention.qk_dim) + testing::sum_tolerance(1));
+    testing::for_each_simd_target([&] {
+      SCOPED_TRACE(c.name);
+      TestPass fast(kernels(true));
+      const Tensor got =
+          paged_attention(fast.plain, batch.q, batch.cache, batch.spans, batch.shape);
+      EXPECT_EQ(difference(got, expected, 0, tolerance), "");
+    });
+  }
+}
+
+TEST(PagedAttention, ASpanAloneEqualsTheSameSpanInABatchOnAnyNumberOfThreads) {
+  testing::for_each_simd_target([] {
+    TestPass pass(kernels(true));
+    for (const BatchCase& c : batch_cases()) {
+      const Batch batch(pass.plain, c.shape, c.width, kBatchRows, 81);
+      const Tensor all =
+          paged_attention(pass.plain, batch.q, batch.cache, batch.spans, batch.shape);
+      for (PagedSpan span : batch.spans) {
+        const Tensor q = batch.q.rows_at(span.row_begin, span.rows);
+        const Tensor expected = all.rows_at(span.row_begin, span.rows);
+        span.row_begin = 0;
+        const std::vector<PagedSpan> one = {span};
+        const auto [serial, parallel] = testing::with_one_and_two_threads(
+            [&] { return paged_attention(pass.plain, q, batch.cache, one, batch.shape); });
+        EXPECT_TRUE(testing::identical(serial, expected)) << c.name << ", " << span.length;
+        EXPECT_TRUE(testing::identical(parallel, expected)) << c.name << ", " << span.length;
+      }
+    }
+  });
+}
+
+// One sequence and few heads: the blocks of keys are shared out and joined afterwards.
+TEST(PagedAttention, ALongCacheSharedByThreadsGivesTheSameBits) {
+  testing::for_each_simd_target([] {
+    TestPass pass(kernels(true));
+    const BatchCase c{"latent", {heads(4, 1, 80, 64), 0, 16}, 80};
+    for (const int64_t rows : {1, 3}) {
+      const Batch batch(pass.plain, c.shape, c.width, {{rows, 1500}}, 91);
+      const auto [one, two] = testing::with_one_and_two_threads([&] {
+        return paged_attention(pass.plain, batch.q, batch.cache, batch.spans, batch.shape);
+      });
+      EXPECT_TRUE(testing::identical(one, two)) << rows;
+    }
+  });
+}
+
 TEST(PagedAttention, RefusesPagesAndLengthsThatCannotBe) {
   TestPass pass(kernels(false));
   const AttentionShape attention = heads(2, 1, 4, 4);
