@@ -7,6 +7,7 @@
 #include "ops/embedding/kernels.h"
 #include "ops/expert_rows/kernels.h"
 #include "ops/linear_objective/kernels.h"
+#include "ops/matmul/kernels.h"
 #include "ops/mla_keys/kernels.h"
 #include "ops/paged_attention/kernels.h"
 #include "ops/rms_norm/kernels.h"
@@ -19,9 +20,9 @@ namespace fathom {
 std::vector<BenchRow> all_bench_rows() {
   std::vector<BenchRow> rows;
   for (const auto& folder :
-       {&attention_bench, &paged_attention_bench, &mla_keys_bench, &rope_bench, &rms_norm_bench,
-        &swiglu_bench, &add_bench, &embedding_bench, &basic_bench, &route_bench, &expert_rows_bench,
-        &linear_objective_bench, &adamw_bench}) {
+       {&matmul_bench, &attention_bench, &paged_attention_bench, &mla_keys_bench, &rope_bench,
+        &rms_norm_bench, &swiglu_bench, &add_bench, &embedding_bench, &basic_bench, &route_bench,
+        &expert_rows_bench, &linear_objective_bench, &adamw_bench}) {
     for (BenchRow& row : folder()) rows.push_back(std::move(row));
   }
   return rows;

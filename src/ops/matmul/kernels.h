@@ -13,6 +13,8 @@
 
 namespace fathom {
 
+struct CpuFeatures;  // base/cpu.h
+
 namespace reference {
 void matmul_nt(Stream*, ConstView a, ConstView b, View c, bool accumulate);
 void matmul_nn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
@@ -23,5 +25,48 @@ void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, ui
 void add_bias(Stream*, ConstView b, View y);
 void bias_backward(Stream*, ConstView dy, View db, bool accumulate);
 }  // namespace reference
+
+// Multiply-adds in registers alone, for measure_fma_peak.
+struct MultiplyAddBurst {
+  float (*run)(int64_t rounds) = nullptr;
+  int64_t operations = 0;  // in a round
+};
+
+namespace cpu {
+void add_bias(Stream*, ConstView b, View y);
+void bias_backward(Stream*, ConstView dy, View db, bool accumulate);
+}  // namespace cpu
+
+namespace avx512 {
+void matmul_nt(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void matmul_nn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void matmul_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void grouped_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
+void grouped_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
+void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
+MultiplyAddBurst multiply_add_burst();
+}  // namespace avx512
+
+namespace avx2 {
+void matmul_nt(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void matmul_nn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void matmul_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void grouped_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
+void grouped_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
+void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
+MultiplyAddBurst multiply_add_burst();
+}  // namespace avx2
+
+std::vector<BenchRow> matmul_bench();
+
+// What this machine can do at best, with the threads that OpenMP gives: the ceilings that bench
+// rows are judged by. Each takes a fraction of a second.
+double measure_fma_peak(const CpuFeatures& cpu);  // GFLOP/s, f32, a multiply-add is two operations
+
+struct MemoryBandwidth {
+  double read_gbytes_s = 0;
+  double copy_gbytes_s = 0;  // bytes read and bytes written
+};
+MemoryBandwidth measure_memory_bandwidth();
 
 }  // namespace fathom

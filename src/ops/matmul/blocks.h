@@ -1,0 +1,46 @@
+// What the fast f32 products share: how a product is cut into blocks, one per thread, and where a
+// block finds its operands.
+//
+// An instruction set supplies one function that computes a block; these functions call it from the
+// threads.
+#pragma once
+
+#include "ops/kernel_table.h"
+
+namespace fathom::products {
+
+// Which operands are transposed, as in the names of the kernels.
+enum class Form { kNt, kNn, kTn };
+
+// c [m, n] = or += a · b, all row-major f32; steps are the elements between the beginnings of two
+// rows.
+//   kNt: a [m, k], b [n, k]     kNn: a [m, k], b [k, n]     kTn: a [k, m], b [k, n]
+struct Block {
+  Form form = Form::kNt;
+  const float* a = nullptr;
+  const float* b = nullptr;
+  float* c = nullptr;
+  int64_t a_step = 0, b_step = 0, c_step = 0;
+  int64_t m = 0, n = 0, k = 0;
+  bool accumulate = false;
+};
+
+// Computes one block on the calling thread. Blocks are best cut at multiples of a tile.
+struct BlockKernel {
+  void (*multiply)(const Block&) = nullptr;
+  int64_t tile_rows = 0, tile_columns = 0;
+};
+
+void matmul(const BlockKernel& kernel, Form form, ConstView a, ConstView b, View c,
+            bool accumulate);
+// c_g = a_g · b[g] for the rows of each group; kNt or kNn.
+void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offsets, ConstView b,
+             View c);
+// c[g] = or += a_gᵀ · b_g.
+void grouped_tn(const BlockKernel& kernel, ConstView a, ConstView offsets, ConstView b, View c,
+                uint8_t* live);
+
+// Memory of the calling thread for packed operands, 64-byte aligned, valid until its next call.
+float* scratch(int64_t floats);
+
+}  // namespace fathom::products

@@ -1,0 +1,206 @@
+#include <omp.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "ops/matmul/blocks.h"
+#include "ops/matmul/kernels.h"
+
+namespace fathom::products {
+namespace {
+
+// Below so many multiply-adds a product stays on the calling thread: about a microsecond.
+constexpr int64_t kSerialWork = 1 << 17;
+// What bringing one row of b into place costs, in rows of a multiplied with it.
+constexpr int64_t kPackingRows = 6;
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+struct Range {
+  int64_t begin = 0, end = 0;
+};
+
+// Part `i` of `parts` nearly equal ones.
+Range share(int64_t items, int64_t parts, int64_t i) {
+  return {items * i / parts, items * (i + 1) / parts};
+}
+
+Block part_of(const Block& whole, Range rows, Range columns) {
+  Block part = whole;
+  part.a += rows.begin * (whole.form == Form::kTn ? 1 : whole.a_step);
+  part.b += columns.begin * (whole.form == Form::kNt ? whole.b_step : 1);
+  part.c += rows.begin * whole.c_step + columns.begin;
+  part.m = rows.end - rows.begin;
+  part.n = columns.end - columns.begin;
+  return part;
+}
+
+// Into how many bands of rows c is cut so that the largest of `threads` blocks is cheapest.
+int64_t best_bands(int64_t rows, int64_t panels, int64_t threads) {
+  int64_t best = 1, best_cost = 0;
+  for (int64_t bands = 1; bands <= threads; ++bands) {
+    if (threads % bands != 0) continue;
+    const int64_t cost =
+        divide_up(panels, threads / bands) * (divide_up(rows, bands) + kPackingRows);
+    if (bands == 1 || cost < best_cost) {
+      best = bands;
+      best_cost = cost;
+    }
+  }
+  return best;
+}
+
+// Block `thread` of `threads` of a product.
+void multiply_share(const BlockKernel& kernel, const Block& whole, int64_t thread,
+                    int64_t threads) {
+  const int64_t panels = divide_up(whole.n, kernel.tile_columns);
+  const int64_t bands = best_bands(whole.m, panels, threads);
+  const Range rows = share(whole.m, bands, thread % bands);
+  Range columns = share(panels, threads / bands, thread / bands);
+  columns.begin *= kernel.tile_columns;
+  columns.end = std::min(whole.n, columns.end * kernel.tile_columns);
+  if (rows.begin < rows.end && columns.begin < columns.end)
+    kernel.multiply(part_of(whole, rows, columns));
+}
+
+// The place in a block at which a share of the work begins or ends: panel, then row within it.
+struct Place {
+  int64_t panel = 0, row = 0;
+};
+
+// Where `cost` of the block is done, when each panel costs k · (m + kPackingRows).
+Place place_at(const Block& block, int64_t panels, int64_t tile_rows, int64_t cost) {
+  const int64_t panel_cost = block.k * (block.m + kPackingRows);
+  if (cost <= 0) return {0, 0};
+  if (cost >= panels * panel_cost) return {panels, 0};
+  const int64_t row = cost % panel_cost / block.k / tile_rows * tile_rows;
+  return {cost / panel_cost, std::min(row, block.m)};
+}
+
+// Computes the block's tiles from `begin` to `end`, going down panel after panel.
+void multiply_between(const BlockKernel& kernel, const Block& block, Place begin, Place end) {
+  const auto run = [&](Range rows, Range panels) {
+    const Range columns = {panels.begin * kernel.tile_columns,
+                           std::min(block.n, panels.end * kernel.tile_columns)};
+    if (rows.begin < rows.end && columns.begin < columns.end)
+      kernel.multiply(part_of(block, rows, columns));
+  };
+  if (begin.panel == end.panel) return run({begin.row, end.row}, {begin.panel, begin.panel + 1});
+  if (begin.row > 0) {
+    run({begin.row, block.m}, {begin.panel, begin.panel + 1});
+    ++begin.panel;
+  }
+  run({0, block.m}, {begin.panel, end.panel});
+  run({0, end.row}, {end.panel, end.panel + 1});
+}
+
+// A product per group; `at(g)` is the block of group g, whose m or k is 0 where it has no rows.
+template <class At>
+void multiply_groups(const BlockKernel& kernel, int64_t groups, const At& at) {
+  int64_t total = 0;
+  const auto panels = [&](const Block& block) { return divide_up(block.n, kernel.tile_columns); };
+  const auto cost = [&](const Block& block) {
+    return block.m == 0 ? 0 : panels(block) * block.k * (block.m + kPackingRows);
+  };
+  for (int64_t g = 0; g < groups; ++g) total += cost(at(g));
+
+#pragma omp parallel if (total > kSerialWork)
+  {
+    const Range mine = share(total, omp_get_num_threads(), omp_get_thread_num());
+    int64_t begin = 0;
+    for (int64_t g = 0; g < groups && begin < mine.end; ++g) {
+      const Block block = at(g);
+      const int64_t end = begin + cost(block);
+      if (begin < end && end > mine.begin) {
+        multiply_between(kernel, block,
+                         place_at(block, panels(block), kernel.tile_rows, mine.begin - begin),
+                         place_at(block, panels(block), kernel.tile_rows, mine.end - begin));
+      }
+      begin = end;
+    }
+  }
+}
+
+}  // namespace
+
+void matmul(const BlockKernel& kernel, Form form, ConstView a, ConstView b, View c,
+            bool accumulate) {
+  if (c.dtype != DType::kF32) {
+    const auto plain = form == Form::kNt   ? &reference::matmul_nt
+                       : form == Form::kNn ? &reference::matmul_nn
+                                           : &reference::matmul_tn;
+    return plain(nullptr, a, b, c, accumulate);
+  }
+  const Block whole{form,
+                    a.row<float>(0),
+                    b.row<float>(0),
+                    c.row<float>(0),
+                    a.row_stride,
+                    b.row_stride,
+                    c.row_stride,
+                    c.rows(),
+                    c.cols(),
+                    form == Form::kTn ? a.rows() : a.cols(),
+                    accumulate};
+  if (whole.m == 0 || whole.n == 0) return;
+#pragma omp parallel if (whole.n * whole.k * (whole.m + kPackingRows) > kSerialWork)
+  multiply_share(kernel, whole, omp_get_thread_num(), omp_get_num_threads());
+}
+
+void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offsets, ConstView b,
+             View c) {
+  if (c.dtype != DType::kF32) {
+    const auto plain = form == Form::kNt ? &reference::grouped_nt : &reference::grouped_nn;
+    return plain(nullptr, a, offsets, b, c);
+  }
+  const int32_t* begin = offsets.row<int32_t>(0);
+  const int64_t matrix_rows = b.shape[1];
+  multiply_groups(kernel, offsets.shape.elements() - 1, [&](int64_t g) {
+    return Block{form,
+                 a.row<float>(begin[g]),
+                 b.row<float>(g * matrix_rows),
+                 c.row<float>(begin[g]),
+                 a.row_stride,
+                 b.row_stride,
+                 c.row_stride,
+                 begin[g + 1] - begin[g],
+                 c.cols(),
+                 a.cols(),
+                 false};
+  });
+}
+
+void grouped_tn(const BlockKernel& kernel, ConstView a, ConstView offsets, ConstView b, View c,
+                uint8_t* live) {
+  if (c.dtype != DType::kF32) return reference::grouped_tn(nullptr, a, offsets, b, c, live);
+  const int32_t* begin = offsets.row<int32_t>(0);
+  const int64_t groups = offsets.shape.elements() - 1, m = a.cols();
+  multiply_groups(kernel, groups, [&](int64_t g) {
+    return Block{Form::kTn,
+                 a.row<float>(begin[g]),
+                 b.row<float>(begin[g]),
+                 c.row<float>(g * m),
+                 a.row_stride,
+                 b.row_stride,
+                 c.row_stride,
+                 m,
+                 c.cols(),
+                 begin[g + 1] - begin[g],
+                 live[g] != 0};
+  });
+  for (int64_t g = 0; g < groups; ++g) {
+    if (begin[g + 1] > begin[g]) live[g] = 1;
+  }
+}
+
+float* scratch(int64_t floats) {
+  struct alignas(64) Line {
+    float values[16];
+  };
+  thread_local std::vector<Line> lines;
+  const auto wanted = static_cast<size_t>(divide_up(floats, 16));
+  if (lines.size() < wanted) lines.resize(wanted);
+  return lines.front().values;
+}
+
+}  // namespace fathom::products
