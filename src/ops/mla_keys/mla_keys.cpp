@@ -37,16 +37,17 @@ void backward(Pass& pass, const Tensor& kv, const Tensor& k_rope, const Tensor& 
 // nothing used counts as a gradient of zero.
 void record(Pass& pass, const Tensor& kv, const Tensor& k_rope, int64_t heads, MlaKeys& out) {
   auto joined = std::make_shared<Tensor>();
-  // kv and k_rope are kept for their slots and shapes alone, so later writes to their storage do no
-  // harm.
-  pass.tape->record("mla_keys", out.k, [=, v_shape = out.v.shape()](Pass& p, const Tensor& dk) {
-    const Tensor dv = *joined ? std::move(*joined) : p.zeros(v_shape, dk.dtype());
-    backward(p, kv, k_rope, dk, dv, heads);
-  });
-  pass.tape->record("mla_keys", out.v, [=, k = out.k](Pass& p, const Tensor& dv) {
-    *joined = dv;
-    if (!k.slot()->grad) p.tape->add_grad(p, k, p.zeros(k.shape(), k.dtype()));
-  });
+  pass.tape->record("mla_keys", out.k,
+                    [joined, heads, kv = kv.without_data(), k_rope = k_rope.without_data(),
+                     v_shape = out.v.shape()](Pass& p, const Tensor& dk) {
+                      const Tensor dv = *joined ? std::move(*joined) : p.zeros(v_shape, dk.dtype());
+                      backward(p, kv, k_rope, dk, dv, heads);
+                    });
+  pass.tape->record("mla_keys", out.v,
+                    [joined, k = out.k.without_data()](Pass& p, const Tensor& dv) {
+                      *joined = dv;
+                      if (!k.slot()->grad) p.tape->add_grad(p, k, p.zeros(k.shape(), k.dtype()));
+                    });
 }
 
 }  // namespace

@@ -82,10 +82,11 @@ RopeAngles rope_angles(Pass& pass, std::span<const int32_t> positions,
 Tensor rope(Pass& pass, Tensor x, const RopeAngles& angles, const RopeShape& shape) {
   check_inputs(x, angles, shape);
   Tensor y = own_storage(pass, x);
+  x = x.without_data();  // backward reads none of its elements, and y is the sole owner from here
+                         // on
   rotate(pass, y, angles, shape, false);
   if (needs_grad(pass, {&x})) {
-    // x is kept for its slot, shape and type; its elements may be those of y by now.
-    pass.tape->record("rope", y, [x = std::move(x), angles, shape](Pass& p, const Tensor& dy) {
+    pass.tape->record("rope", y, [x, angles, shape](Pass& p, const Tensor& dy) {
       backward(p, x, angles, shape, dy);
     });
   }

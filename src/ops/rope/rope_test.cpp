@@ -180,6 +180,24 @@ TEST(Rope, WorksInPlaceOnlyWhereNobodyElseOwnsTheStorage) {
   EXPECT_EQ(to_doubles(moved), to_doubles(copied));
 }
 
+TEST(Rope, TurnsQueriesAndKeysOfOneProductInPlaceWhileTheyAreRecorded) {
+  TestPass pass(kernels(false));
+  // Two query heads and one key head of 4, then a value head that stays.
+  const RopeShape queries{.heads = 2, .head_dim = 4, .begin = 0, .dim = 4, .interleaved = false};
+  const RopeShape key{.heads = 1, .head_dim = 12, .begin = 8, .dim = 4, .interleaved = false};
+  const RopeAngles angles = angles_for(pass.plain, 4, DType::kF64);
+  const auto turn_both = [&](Pass& p, Tensor qkv) {
+    return rope(p, rope(p, std::move(qkv), angles, queries), angles, key);
+  };
+  Tensor qkv = random_tensor(pass.plain, {3, 16}, DType::kF64, 6);
+  require_grad(qkv);
+  const double* place = qkv.data<double>();
+  EXPECT_EQ(turn_both(pass.taped, std::move(qkv)).data<double>(), place);
+  pass.tape.clear();
+  const auto fn = [&](Pass& p, const std::vector<Tensor>& x) { return turn_both(p, x[0]); };
+  EXPECT_EQ(check_gradients(fn, {{3, 16}}, {}, pass), "");
+}
+
 TEST(Rope, GivesTheSameBitsWithAndWithoutTape) {
   TestPass pass(kernels(false));
   const RopeAngles angles = angles_for(pass.plain, 4, DType::kF32);
