@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "demo/recipe_table.h"
 #include "io/files.h"
 #include "report/html.h"
 #include "train/run_charts.h"
@@ -245,6 +246,7 @@ void Page::costs() {
 
 void Page::repeat() {
   report_.heading("Repeat it");
+  report_.table({concat("the ", recipe_.name, " recipe"), ""}, recipe_rows(recipe_), "ll");
   report_.text("The same seed gives the same problems and the same weights to begin with; another seed tells the same story.");
   report_.code(demo_command(config_));
   DemoConfig other = config_;

@@ -19,10 +19,12 @@ constexpr int kTextColumns = 78;
 
 std::string share_text(double value) { return fixed(value, 3); }
 
-// Text of a model as part of a line: whatever would move a cursor becomes a space.
+// Text of a model as part of a line: whatever could move a cursor becomes a space, also the two bytes of U+0080–U+009F.
 std::string on_one_line(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0; };
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (byte(i) < 0x20 || byte(i) == 0x7F) text[i] = ' ';
+    if (byte(i) == 0xC2 && byte(i + 1) >= 0x80 && byte(i + 1) <= 0x9F) text.replace(i, 2, " ");
   }
   return text;
 }
