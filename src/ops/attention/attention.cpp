@@ -20,6 +20,8 @@ void check_inputs(const Tensor& q, const Tensor& k, const Tensor& v,
                " key/value heads evenly; check num_key_value_heads");
   FATHOM_CHECK(shape.qk_dim > 0 && shape.v_dim > 0, "attention: head sizes must be positive, got ",
                shape.qk_dim, " for queries and keys, ", shape.v_dim, " for values");
+  FATHOM_CHECK(shape.scale > 0, "attention: expected a positive scale of q · k, got ", shape.scale,
+               "; usually qk_dim^(-1/2)");
   check_columns("q", q, shape.heads, shape.qk_dim);
   check_columns("k", k, shape.kv_heads, shape.qk_dim);
   check_columns("v", v, shape.kv_heads, shape.v_dim);

@@ -339,6 +339,9 @@ TEST(Attention, RefusesStartsThatDoNotCoverTheRows) {
   EXPECT_NE(message({0, 3, 2, 5}, c.shape).find("ascend"), std::string::npos);
   EXPECT_NE(message({}, c.shape).find("ascend"), std::string::npos);
   EXPECT_NE(message({0, 5}, heads(3, 2, 4, 3)).find("num_key_value_heads"), std::string::npos);
+  AttentionShape unscaled = c.shape;
+  unscaled.scale = 0;
+  EXPECT_NE(message({0, 5}, unscaled).find("positive scale"), std::string::npos);
   EXPECT_NE(message({0, 5}, heads(2, 1, 5, 3)).find("q is [5, 8]"), std::string::npos);
   EXPECT_NE(message({0, 5}, heads(2, 1, 4, 2)).find("v is [5, 3]"), std::string::npos);
 }

@@ -8,6 +8,8 @@ void check_shape(const Tensor& q, const Tensor& cache, const PagedShape& shape) 
   FATHOM_CHECK(heads.heads > 0 && heads.kv_heads > 0 && heads.heads % heads.kv_heads == 0,
                "paged_attention: ", heads.heads, " query heads cannot share ", heads.kv_heads,
                " key/value heads evenly; check num_key_value_heads");
+  FATHOM_CHECK(heads.scale > 0, "paged_attention: expected a positive scale of q · k, got ",
+               heads.scale, "; usually qk_dim^(-1/2)");
   FATHOM_CHECK(q.cols() == heads.heads * heads.qk_dim, "paged_attention: q is ", q.shape(),
                ", expected [rows, ", heads.heads, " heads of ", heads.qk_dim, "]");
   const int64_t keys = heads.kv_heads * heads.qk_dim;
