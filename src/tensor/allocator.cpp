@@ -33,7 +33,8 @@ class Pool {
     for (const auto& [address, bytes] : mappings_) munmap(address, bytes);
   }
 
-  std::byte* take(size_t bytes) {
+  // `bytes` becomes the size of the block, which give_back() is told.
+  std::byte* take(size_t& bytes) {
     std::lock_guard lock(mutex_);
     if (limit_ != 0 && in_use_ + bytes > limit_) {
       fail(ErrorCode::kMemory, "memory: asked for ", human_bytes(static_cast<double>(bytes)), " with ",
@@ -60,13 +61,17 @@ class Pool {
   }
 
  private:
-  // A free block of this class, or of one at most a quarter larger.
-  std::byte* reuse(size_t bytes) {
-    const auto found = free_.find(bytes);
-    if (found == free_.end() || found->second.empty()) return nullptr;
-    std::byte* block = found->second.back();
-    found->second.pop_back();
-    return block;
+  // A free block of this class, or of a larger one that wastes at most half of itself: `bytes` becomes the block's size.
+  // Sizes vary from step to step; without the second choice every class would keep blocks of its own.
+  std::byte* reuse(size_t& bytes) {
+    for (auto found = free_.lower_bound(bytes); found != free_.end() && found->first <= 2 * bytes; ++found) {
+      if (found->second.empty()) continue;
+      bytes = found->first;
+      std::byte* block = found->second.back();
+      found->second.pop_back();
+      return block;
+    }
+    return nullptr;
   }
 
   std::byte* map(size_t bytes) {
@@ -107,10 +112,9 @@ class HostAllocator final : public Allocator {
   explicit HostAllocator(size_t limit_bytes) : pool_(std::make_shared<Pool>(limit_bytes)) {}
 
   std::shared_ptr<Storage> take(size_t bytes) override {
-    const size_t rounded = size_class(bytes);
     auto storage = std::make_unique<Storage>();
-    storage->data = pool_->take(rounded);
-    storage->bytes = rounded;
+    storage->bytes = size_class(bytes);
+    storage->data = pool_->take(storage->bytes);
     return {storage.release(), [pool = pool_](Storage* s) {
               pool->give_back(s->data, s->bytes);
               delete s;
