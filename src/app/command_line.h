@@ -1,0 +1,61 @@
+// Commands and flags. The one place that knows the flag library is command_line.cpp.
+//
+// Conventions (docs/architecture.md): --help everywhere, with examples; an unknown flag or command
+// answers with the nearest names and exit status 2; several spellings of a flag may be accepted,
+// the first is canonical.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fathom {
+
+class Command {
+ public:
+  struct Impl;
+  explicit Command(std::unique_ptr<Impl> impl);
+  ~Command();
+  Command(Command&&) noexcept;
+
+  // `names`: "--seed,-s" (comma separated). The value's default is shown in --help.
+  Command& option(const std::string& names, std::string& value, const std::string& help);
+  Command& option(const std::string& names, int64_t& value, const std::string& help);
+  Command& option(const std::string& names, uint64_t& value, const std::string& help);
+  Command& option(const std::string& names, double& value, const std::string& help);
+  Command& option(const std::string& names, std::vector<std::string>& value,
+                  const std::string& help);  // repeatable
+  Command& flag(const std::string& names, bool& value, const std::string& help);
+  Command& positional(const std::string& name, std::string& value, const std::string& help,
+                      bool required = true);
+  Command& positional(const std::string& name, std::vector<std::string>& values,
+                      const std::string& help);
+
+  Command& example(const std::string& line);  // shown at the end of --help
+  // Was it given on the command line? `name` is the canonical spelling.
+  bool given(const std::string& name) const;
+  void on_run(std::function<int()> run);
+
+ private:
+  friend class CommandLine;
+  std::unique_ptr<Impl> impl_;
+};
+
+class CommandLine {
+ public:
+  CommandLine(const std::string& name, const std::string& summary, const std::string& version);
+  ~CommandLine();
+
+  Command& add(const std::string& name, const std::string& summary);
+  // Parses, runs the chosen command and returns its exit status; usage errors are printed and
+  // give 2.
+  int run(int argc, const char* const* argv);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fathom

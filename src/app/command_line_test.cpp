@@ -1,0 +1,71 @@
+#include "app/command_line.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace fathom {
+namespace {
+
+// The command line takes the place of main's: a command that remembers what it was given.
+struct Given {
+  int64_t count = 3;
+  std::string name = "none";
+  std::vector<std::string> words;
+  bool loud = false;
+  int runs = 0;
+
+  int parse(std::vector<const char*> arguments) {
+    CommandLine line("fathom", "test", "1");
+    Command& command = line.add("act", "acts");
+    command.option("--count,-n,--number", count, "how many")
+        .option("--name", name, "whose")
+        .flag("--loud", loud, "loudly")
+        .positional("words", words, "what");
+    command.on_run([this] { return ++runs, 0; });
+    arguments.insert(arguments.begin(), "fathom");
+    return line.run(static_cast<int>(arguments.size()), arguments.data());
+  }
+};
+
+TEST(CommandLine, AliasesAndNegativeNumbersAreUnderstood) {
+  Given given;
+  EXPECT_EQ(given.parse({"act", "a", "--number", "-1", "b", "--loud"}), 0);
+  EXPECT_EQ(given.count, -1);
+  EXPECT_EQ(given.words, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(given.loud);
+  EXPECT_EQ(given.runs, 1);
+}
+
+TEST(CommandLine, UnknownFlagsNameTheNearestOnes) {
+  Given given;
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(given.parse({"act", "--cuont", "3"}), 2);
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("--count"), std::string::npos);
+  EXPECT_EQ(given.runs, 0);
+}
+
+TEST(CommandLine, UnknownCommandsAndValuesThatAreNoNumberAreUsageErrors) {
+  Given given;
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(given.parse({"atc"}), 2);
+  EXPECT_EQ(given.parse({"act", "--count", "many"}), 2);
+  const std::string errors = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(errors.find("unknown command 'atc'; expected one of act"), std::string::npos) << errors;
+  EXPECT_NE(errors.find("--count"), std::string::npos) << errors;
+}
+
+TEST(CommandLine, AFlagMayComeFromTheEnvironmentAndTheCommandLineWins) {
+  setenv("FATHOM_COUNT", "8", 1);
+  Given from_environment, from_both;
+  EXPECT_EQ(from_environment.parse({"act"}), 0);
+  EXPECT_EQ(from_both.parse({"act", "-n", "9"}), 0);
+  unsetenv("FATHOM_COUNT");
+  EXPECT_EQ(from_environment.count, 8);
+  EXPECT_EQ(from_both.count, 9);
+}
+
+}  // namespace
+}  // namespace fathom

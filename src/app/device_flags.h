@@ -1,0 +1,26 @@
+// The flags about the machine that all computing commands share, and the device they open.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "app/command_line.h"
+#include "backend/device.h"
+
+namespace fathom {
+
+struct DeviceFlags {
+  int64_t threads = 0;  // 0: every core this process may use
+  std::string isa = "auto";
+  std::string precision = "auto";
+  int64_t memory_mb = 0;  // 0: no limit of our own
+};
+
+// `precision_alias` is another name of --precision, such as "--dtype", or "".
+void add_device_flags(Command& command, DeviceFlags& flags,
+                      const std::string& precision_alias = "");
+
+// Throws Error(kUsage) where this machine or this build cannot do what the flags ask for.
+Device open_device(const DeviceFlags& flags);
+
+}  // namespace fathom

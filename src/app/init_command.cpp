@@ -1,0 +1,172 @@
+// fathom init: a model folder with random weights.
+#include <iostream>
+
+#include "app/commands.h"
+#include "app/device_flags.h"
+#include "app/terminal.h"
+#include "checkpoint/model_folder.h"
+#include "io/files.h"
+#include "model/config_json.h"
+#include "model/presets.h"
+#include "text/tokenizer_presets.h"
+
+namespace fathom {
+namespace {
+
+struct InitFlags {
+  std::string preset, config, out, tokenizer, dtype = "f32";
+  uint64_t seed = 1;
+  bool list = false, force = false, json = false;
+  DeviceFlags device;
+};
+
+std::string size_text(ModelConfig config) {
+  if (config.vocab_size == 0) config.vocab_size = byte_tokenizer().vocab_size();
+  const ParameterCount count = count_parameters(config);
+  std::string text = human_count(static_cast<double>(count.total));
+  if (count.active != count.total)
+    text += concat(", ", human_count(static_cast<double>(count.active)), " active");
+  return text;
+}
+
+int list_presets(bool json) {
+  for (const ModelPreset& preset : model_presets()) {
+    if (json) {
+      const Json line = Json::object({{"name", preset.name},
+                                      {"summary", preset.summary},
+                                      {"config", config_to_json(preset.config, "float32")}});
+      print(line.dump() + "\n");
+      continue;
+    }
+    const size_t pad = preset.name.size() < 14 ? 14 - preset.name.size() : 1;
+    print(concat("  ", preset.name, std::string(pad, ' '), preset.summary, " (",
+                 size_text(preset.config), ")\n"));
+  }
+  return 0;
+}
+
+// "bytes", "characters:TEXT", a folder; "" makes bytes where the model has room for them.
+std::optional<Tokenizer> choose_tokenizer(const InitFlags& flags, const ModelConfig& config) {
+  const std::string prefix = "characters:";
+  if (flags.tokenizer == "bytes") return byte_tokenizer();
+  if (flags.tokenizer.starts_with(prefix)) {
+    const std::string characters = flags.tokenizer.substr(prefix.size());
+    if (invalid_utf8_offset(characters))
+      fail(ErrorCode::kUsage, "--tokenizer: the characters are not UTF-8");
+    return character_tokenizer(distinct_characters(characters));
+  }
+  if (flags.tokenizer == "none") return std::nullopt;
+  if (!flags.tokenizer.empty()) {
+    if (!is_directory(flags.tokenizer)) {
+      fail(ErrorCode::kUsage, "--tokenizer is '", flags.tokenizer,
+           "'; expected bytes, characters:TEXT, none, or a folder with tokenizer.json");
+    }
+    return Tokenizer::load(flags.tokenizer);
+  }
+  Tokenizer bytes = byte_tokenizer();
+  if (config.vocab_size == 0 || config.vocab_size >= bytes.vocab_size()) return bytes;
+  return std::nullopt;
+}
+
+void join_tokenizer(ModelConfig& config, const Tokenizer& tokenizer) {
+  if (config.vocab_size == 0) config.vocab_size = tokenizer.vocab_size();
+  if (tokenizer.vocab_size() > config.vocab_size) {
+    fail(ErrorCode::kUsage, "the tokenizer has ", tokenizer.vocab_size(),
+         " tokens but the model's vocab_size is ", config.vocab_size,
+         "; choose a smaller tokenizer or another vocab_size");
+  }
+  const ControlIds& control = tokenizer.control();
+  if (control.bos) config.bos_token_id = *control.bos;
+  if (control.eos) config.eos_token_ids = {*control.eos};
+  if (control.pad) config.pad_token_id = *control.pad;
+}
+
+DType storage(const std::string& name) {
+  const DType dtype = parse_dtype(name);
+  if (dtype == DType::kF32 || dtype == DType::kBF16) return dtype;
+  fail(ErrorCode::kUsage, "--dtype is ", name, "; weights are stored as f32 or bf16");
+}
+
+ModelConfig choose_config(const Command& command, const InitFlags& flags) {
+  if (command.given("--preset") == command.given("--config")) {
+    fail(ErrorCode::kUsage, "init: give either --preset NAME (--list shows them) or --config FILE");
+  }
+  return command.given("--preset") ? model_preset(flags.preset).config : read_config(flags.config);
+}
+
+// The folder appears whole, with its last name, or not at all.
+void publish(Decoder& decoder, const Tokenizer* tokenizer, const InitFlags& flags, DType dtype) {
+  std::string out = flags.out;
+  while (out.size() > 1 && out.ends_with('/')) out.pop_back();
+  const std::string temporary = out + ".new";
+  remove_all(temporary);
+  make_directories(temporary);
+  const ModelCard card{"Random weights",
+                       concat("Made by `fathom init` with seed ", flags.seed, "; not trained.")};
+  save_model(decoder, tokenizer, temporary, dtype, card);
+  publish_directory(temporary, out);
+}
+
+int init(const Command& command, const InitFlags& flags) {
+  if (flags.list) return list_presets(flags.json);
+  ModelConfig config = choose_config(command, flags);
+  if (flags.out.empty()) fail(ErrorCode::kUsage, "init: --out FOLDER says where the model goes");
+  if (exists(flags.out) && !flags.force &&
+      !(is_directory(flags.out) && list_directory(flags.out).empty())) {
+    fail(ErrorCode::kUsage, "init: ", flags.out,
+         " is there already; choose another --out, or --force to replace it");
+  }
+  const DType dtype = storage(flags.dtype);
+  const std::optional<Tokenizer> tokenizer = choose_tokenizer(flags, config);
+  if (tokenizer) join_tokenizer(config, *tokenizer);
+  if (config.vocab_size == 0)
+    fail(ErrorCode::kUsage,
+         "init: this preset takes its vocabulary from a tokenizer; --tokenizer none leaves it "
+         "without");
+
+  Device device = open_device(flags.device);
+  Decoder decoder(config);
+  decoder.allocate(device.memory());
+  decoder.initialize(flags.seed);
+  publish(decoder, tokenizer ? &*tokenizer : nullptr, flags, dtype);
+  if (flags.json) {
+    const ParameterCount count = count_parameters(config);
+    const Json json = Json::object({{"folder", flags.out},
+                                    {"seed", flags.seed},
+                                    {"dtype", flags.dtype},
+                                    {"parameters", count.total},
+                                    {"multi_token", count.multi_token}});
+    print(json.dump() + "\n");
+  } else {
+    print(concat(flags.out, ": ", size_text(config), " parameters, ", flags.dtype, ", seed ",
+                 flags.seed, "\n"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_init_command(CommandLine& line) {
+  Command& command = line.add("init", "a model folder with random weights");
+  auto flags = std::make_shared<InitFlags>();
+  command.option("--preset", flags->preset, "a named shape")
+      .option("--config", flags->config, "config.json of any supported shape")
+      .option("--out", flags->out, "the folder to make")
+      .option("--seed,-s", flags->seed, "the same seed gives the same weights")
+      .option("--dtype", flags->dtype, "storage of the weights: f32 or bf16")
+      .option("--tokenizer", flags->tokenizer,
+              "bytes, characters:TEXT, none, or a folder with tokenizer.json; bytes where nothing "
+              "is said and they fit")
+      .flag("--list", flags->list, "show the presets")
+      .flag("--force", flags->force, "replace what is in --out")
+      .flag("--json", flags->json, "results as JSON");
+  add_device_flags(command, flags->device);
+  command.example("fathom init --list")
+      .example(
+          "fathom init --preset v3-nano --tokenizer \"characters:0123456789+=? \" --out "
+          "models/nano")
+      .example("fathom init --config config.json --dtype bf16 --seed 7 --out models/mine");
+  command.on_run([&command, flags] { return init(command, *flags); });
+}
+
+}  // namespace fathom

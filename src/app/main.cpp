@@ -1,0 +1,54 @@
+// The program: commands, and errors turned into exit statuses.
+#include <csignal>
+#include <iostream>
+#include <new>
+
+#include "app/commands.h"
+#include "app/terminal.h"
+#include "base/error.h"
+
+namespace fathom {
+namespace {
+
+int report(const std::string& message, ErrorCode code) {
+  std::cout.flush();
+  std::cerr << "fathom: error: " << message << "\n";
+  return static_cast<int>(code);
+}
+
+int run_commands(int argc, char** argv) {
+  CommandLine line("fathom",
+                   "The whole life of DeepSeek-family models: train, align, examine, talk.",
+                   FATHOM_VERSION);
+  add_init_command(line);
+  add_inspect_command(line);
+  add_template_command(line);
+  add_tokenizer_command(line);
+  return line.run(argc, argv);
+}
+
+// Results that never arrived are a failure, unless the reader had enough and left.
+int after_output(int status) {
+  std::cout.flush();
+  if (std::cout || !output_is_open()) return status;
+  return report("cannot write standard output; is the disk full?", ErrorCode::kRuntime);
+}
+
+}  // namespace
+}  // namespace fathom
+
+int main(int argc, char** argv) {
+  using namespace fathom;
+  std::signal(SIGPIPE,
+              SIG_IGN);  // a reader that leaves must not kill a run between two checkpoints
+  try {
+    return after_output(run_commands(argc, argv));
+  } catch (const Error& error) {
+    return report(error.what(), error.code());
+  } catch (const std::bad_alloc&) {
+    return report("not enough memory; ask for a smaller model, context or batch",
+                  ErrorCode::kMemory);
+  } catch (const std::exception& error) {
+    return report(concat("unexpected: ", error.what()), ErrorCode::kInternal);
+  }
+}

@@ -1,0 +1,35 @@
+// Standard input, output and the terminal behind them.
+//
+// Standard output carries model text or results alone; everything else goes to standard error.
+// Threads: one.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace fathom {
+
+bool input_is_terminal();
+bool output_is_terminal();
+bool errors_are_terminal();
+// Standard input is a file or a pipe, so that there is something to read.
+bool input_is_piped();
+
+// Colour on standard output: a terminal, and NO_COLOR is not set.
+bool colour_wanted();
+
+// `text` with control characters shown instead of sent: escape becomes ␛, bell ␇, the one-byte
+// forms of escape sequences (U+0080–U+009F) ␛ and a letter. New lines and tabs stay. What a model
+// writes must never drive the terminal.
+std::string visible(std::string_view text);
+
+// Writes to standard output at once.
+void print(std::string_view text);
+// False once whoever read standard output has gone.
+bool output_is_open();
+
+std::string read_standard_input();
+// Whether something arrives on standard input, or its end, within `seconds`.
+bool input_arrives(double seconds);
+
+}  // namespace fathom
