@@ -20,6 +20,9 @@ int run_commands(int argc, char** argv) {
   CommandLine line("fathom",
                    "The whole life of DeepSeek-family models: train, align, examine, talk.",
                    FATHOM_VERSION);
+  add_run_command(line);
+  add_chat_command(line);
+  add_score_command(line);
   add_init_command(line);
   add_inspect_command(line);
   add_template_command(line);

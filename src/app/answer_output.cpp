@@ -1,0 +1,235 @@
+#include "app/answer_output.h"
+
+#include <bit>
+#include <cstdio>
+#include <ctime>
+#include <iostream>
+
+#include "app/terminal.h"
+#include "base/random.h"
+
+namespace fathom {
+namespace {
+
+class TextReply : public AnswerOutput {
+ public:
+  TextReply(const Tokenizer& tokenizer, const AnswerForm& form)
+      : printer_(tokenizer, form.opened_think, form.thinking) {}
+
+  void token(int32_t id) override { printer_.push(id); }
+  void finish(const Answer& answer) override {
+    printer_.finish(answer.stopped());
+    print("\n");
+    const Reply& reply = printer_.reply();
+    if (reply.reasoned && !reply.think_closed && answer.finish == FinishReason::kLength) {
+      std::cerr
+          << "fathom: the answer was cut off while the model was thinking; -n allows more tokens\n";
+    }
+  }
+
+ private:
+  ReplyPrinter printer_;
+};
+
+class TextContinuation : public AnswerOutput {
+ public:
+  explicit TextContinuation(const Tokenizer& tokenizer)
+      : decoder_(tokenizer, {.skip_special = true}) {}
+
+  void token(int32_t id) override { print(visible(decoder_.push(id))); }
+  void finish(const Answer&) override { print(visible(decoder_.finish()) + "\n"); }
+
+ private:
+  StreamDecoder decoder_;
+};
+
+// Without a tokenizer an answer is its ids.
+class IdLine : public AnswerOutput {
+ public:
+  void token(int32_t id) override { print(concat(count_++ == 0 ? "" : " ", id)); }
+  void finish(const Answer&) override { print("\n"); }
+
+ private:
+  int64_t count_ = 0;
+};
+
+class JsonAnswer : public AnswerOutput {
+ public:
+  JsonAnswer(const LoadedModel& model, const AnswerForm& form) : model_(model), form_(form) {}
+
+  void token(int32_t) override {}
+  void finish(const Answer& answer) override {
+    print(answer_json(model_, form_, answer).dump() + "\n");
+  }
+
+ protected:
+  const LoadedModel& model_;
+  AnswerForm form_;
+};
+
+// A line for each piece of text with the ids it took, then the whole object.
+class JsonPieces : public JsonAnswer {
+ public:
+  JsonPieces(const LoadedModel& model, const AnswerForm& form) : JsonAnswer(model, form) {
+    if (!model.tokenizer) return;
+    if (form.chat) {
+      splitter_.emplace(*model.tokenizer, form.opened_think);
+    } else {
+      decoder_.emplace(*model.tokenizer, DecodeOptions{.skip_special = true});
+    }
+  }
+
+  void token(int32_t id) override {
+    ids_.push_back(id);
+    if (splitter_) {
+      if (!is_form_token(*model_.tokenizer, id)) reply_piece(splitter_->push(id));
+    } else if (decoder_) {
+      text_piece(decoder_->push(id));
+    } else {
+      write(nullptr, "");
+    }
+  }
+  void finish(const Answer& answer) override {
+    if (splitter_) reply_piece(splitter_->finish());
+    if (decoder_) text_piece(decoder_->finish());
+    JsonAnswer::finish(answer);
+  }
+
+ private:
+  // Thinking and answer never share a line.
+  void reply_piece(const ReplyText& part) {
+    if (!part.reasoning.empty()) write("reasoning_content", part.reasoning);
+    if (!part.answer.empty()) write("content", part.answer);
+  }
+  void text_piece(const std::string& text) {
+    if (!text.empty()) write("text", text);
+  }
+  void write(const char* key, const std::string& text) {
+    Json choice = Json::object({{"index", 0}});
+    if (form_.chat) {
+      choice["delta"] = Json::object({{key, text}});
+    } else {
+      choice["text"] = key == nullptr ? Json() : Json(text);
+    }
+    choice["finish_reason"] = nullptr;
+    Json json = Json::object();
+    json["object"] = form_.chat ? "chat.completion.chunk" : "text_completion";
+    json["choices"] = Json::array({choice});
+    json["ids"] = Json(ids_);
+    ids_.clear();
+    print(json.dump() + "\n");
+  }
+
+  std::optional<ReplySplitter> splitter_;
+  std::optional<StreamDecoder> decoder_;
+  std::vector<int32_t> ids_;  // since the last line
+};
+
+// The same program and weights give the same number, and with the same seed the same text.
+std::string fingerprint(const LoadedModel& model) {
+  constexpr std::string_view kVersion = FATHOM_VERSION;
+  uint64_t hash = hash_text(kVersion.data(), kVersion.size());
+  for (const Parameter* p : model.decoder->parameters()) {
+    hash = mix64(hash ^ hash_text(p->name.data(), p->name.size()));
+    const float* values = p->value.data<float>();
+    for (int64_t i = 0; i < p->value.shape().elements(); ++i) {
+      hash = mix64(hash ^ std::bit_cast<uint32_t>(values[i]));
+    }
+  }
+  char text[24];
+  std::snprintf(text, sizeof text, "fp_%010llx", static_cast<unsigned long long>(hash >> 24));
+  return text;
+}
+
+std::string unique_id(const AnswerForm& form) {
+  const auto now = static_cast<uint64_t>(std::time(nullptr));
+  const uint64_t bits = mix64(form.seed ^ mix64(now ^ static_cast<uint64_t>(1e9 * now_seconds())));
+  char text[40];
+  std::snprintf(text, sizeof text, "%s%016llx", form.chat ? "chatcmpl-" : "cmpl-",
+                static_cast<unsigned long long>(bits));
+  return text;
+}
+
+// Tokens up to and including </think>.
+int64_t reasoning_tokens(const Tokenizer& tokenizer, const Answer& answer, bool opened_think) {
+  ReplySplitter splitter(tokenizer, opened_think);
+  int64_t count = 0;
+  for (size_t i = 0; i < answer.ids.size(); ++i) {
+    splitter.push(answer.ids[i]);
+    if (splitter.thinking()) count = static_cast<int64_t>(i) + 1;
+  }
+  if (splitter.reasoned() && !splitter.thinking()) ++count;
+  return std::min(count, answer.text_tokens());
+}
+
+Json usage(const Answer& answer, int64_t reasoning) {
+  Json json = Json::object();
+  json["prompt_tokens"] = answer.prompt_tokens;
+  json["completion_tokens"] = answer.text_tokens();
+  json["total_tokens"] = answer.prompt_tokens + answer.text_tokens();
+  json["prompt_cache_hit_tokens"] = 0;
+  json["prompt_cache_miss_tokens"] = answer.prompt_tokens;
+  json["prompt_tokens_details"] = Json::object({{"cached_tokens", 0}});
+  json["completion_tokens_details"] = Json::object({{"reasoning_tokens", reasoning}});
+  return json;
+}
+
+// A think block that the prompt opened and the model never closed, though it ended, was the answer.
+Json message_json(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer) {
+  std::vector<int32_t> ids = answer.ids;
+  std::erase_if(ids, [&](int32_t id) { return is_form_token(tokenizer, id); });
+  Reply reply = split_reply(tokenizer, ids, form.opened_think);
+  if (form.opened_think && answer.stopped() && !reply.think_closed) {
+    reply.text.answer = std::move(reply.text.reasoning);
+    reply.reasoned = false;
+  }
+  Json message = Json::object({{"role", "assistant"}, {"content", reply.text.answer}});
+  if (reply.reasoned) message["reasoning_content"] = reply.text.reasoning;
+  return message;
+}
+
+}  // namespace
+
+Json answer_json(const LoadedModel& model, const AnswerForm& form, const Answer& answer) {
+  Json text;
+  if (model.tokenizer) text = model.tokenizer->decode(answer.ids, {.skip_special = true});
+  Json choice = Json::object({{"index", 0}});
+  if (form.chat) {
+    choice["message"] = message_json(*model.tokenizer, form, answer);
+  } else {
+    choice["text"] = text;
+  }
+  choice["logprobs"] = nullptr;
+  choice["finish_reason"] = name_of(answer.finish);
+
+  Json json = Json::object();
+  json["id"] = unique_id(form);
+  json["object"] = form.chat ? "chat.completion" : "text_completion";
+  json["created"] = static_cast<int64_t>(std::time(nullptr));
+  json["model"] = model.folder;
+  json["system_fingerprint"] = fingerprint(model);
+  json["choices"] = Json::array({choice});
+  json["usage"] =
+      usage(answer, form.chat ? reasoning_tokens(*model.tokenizer, answer, form.opened_think) : 0);
+  json["timings"] = timings(answer);
+  json["seed"] = form.seed;
+  json["ids"] = Json(answer.ids);
+  json["text"] = text;
+  return json;
+}
+
+std::unique_ptr<AnswerOutput> make_answer_output(const LoadedModel& model, const AnswerForm& form) {
+  switch (form.output) {
+    case OutputFormat::kJson:
+      return std::make_unique<JsonAnswer>(model, form);
+    case OutputFormat::kJsonLines:
+      return std::make_unique<JsonPieces>(model, form);
+    case OutputFormat::kText:
+      break;
+  }
+  if (!model.tokenizer) return std::make_unique<IdLine>();
+  if (form.chat) return std::make_unique<TextReply>(*model.tokenizer, form);
+  return std::make_unique<TextContinuation>(*model.tokenizer);
+}
+
+}  // namespace fathom

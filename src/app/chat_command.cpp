@@ -1,0 +1,51 @@
+// fathom chat: a conversation with a model.
+#include "app/chat_session.h"
+#include "app/commands.h"
+#include "app/device_flags.h"
+#include "app/sampling_flags.h"
+
+namespace fathom {
+namespace {
+
+struct ChatFlags {
+  std::string folder, system;
+  bool think = false, alone = false, show_thinking = false, hide_thinking = false;
+  SamplingFlags sampling;
+  DeviceFlags device;
+};
+
+int chat(const Command& command, const ChatFlags& flags) {
+  Device device = open_device(flags.device);
+  const LoadedModel model = load_model(flags.folder, device.memory());
+  ChatSettings settings;
+  settings.sampling = choose_sampling(command, flags.sampling, model.folder);
+  settings.max_tokens = flags.sampling.max_tokens;
+  settings.context_tokens = flags.sampling.context;
+  settings.system = flags.system;
+  settings.think = flags.think;
+  settings.remember = !flags.alone;
+  settings.thinking = choose_thinking_style(flags.show_thinking, flags.hide_thinking);
+  return chat_session(model, device, settings);
+}
+
+}  // namespace
+
+void add_chat_command(CommandLine& line) {
+  Command& command = line.add("chat", "a conversation with a model");
+  auto flags = std::make_shared<ChatFlags>();
+  command.positional("folder", flags->folder, "model folder, or the folder of a run")
+      .option("--system,--system-prompt", flags->system,
+              "what the model is told before the conversation")
+      .flag("--think", flags->think, "begin each answer with <think>")
+      .flag("--alone", flags->alone, "ask each question on its own, without those before it")
+      .flag("--show-thinking", flags->show_thinking,
+            "thinking to standard error where there is no terminal")
+      .flag("--hide-thinking", flags->hide_thinking, "no thinking on the terminal");
+  add_sampling_flags(command, flags->sampling);
+  add_device_flags(command, flags->device, "--dtype");
+  command.example("fathom chat runs/demo/model --temp 0.7")
+      .example("printf 'hello\\n' | fathom chat FOLDER --seed 1");
+  command.on_run([&command, flags] { return chat(command, *flags); });
+}
+
+}  // namespace fathom

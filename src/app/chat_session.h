@@ -1,0 +1,35 @@
+// A conversation on the terminal or through a pipe.
+//
+// Prompts, hints and results of commands go to standard error; standard output has the model's
+// words alone. Ctrl-C stops an answer, not the program; Ctrl-D ends the conversation. Threads: one
+// (the compute thread).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "app/generation.h"
+#include "app/reply_printer.h"
+
+namespace fathom {
+
+struct ChatSettings {
+  Sampling sampling;           // the seed moves on by one with every answer
+  int64_t max_tokens = -1;     // −1: what the context leaves
+  int64_t context_tokens = 0;  // 0: the model's max_position_embeddings
+  std::string system;
+  bool think = false;    // begin each answer with <think>
+  bool remember = true;  // off: each question is asked on its own
+  ThinkingStyle thinking = ThinkingStyle::kDropped;
+  std::vector<std::string> samples;  // prompts shown as suggestions at the start
+};
+
+// The tokenizer has the markers of a conversation and a template that says so.
+bool can_chat(const LoadedModel& model);
+
+// Returns the exit status: 0 at the end of input or /bye, 128 + signal where a signal ended it.
+// Throws Error(kModel) where the model cannot chat.
+int chat_session(const LoadedModel& model, Device& device, const ChatSettings& settings);
+
+}  // namespace fathom
