@@ -1,0 +1,75 @@
+# Exit statuses, and what is said beside them: 0, 1 (runtime), 2 (usage), 3 (model), 4 (memory).
+fathom=$1; . "$(dirname "$0")/common.bash"
+sums_model sums
+
+status 0 "$fathom"
+says out 'fathom COMMAND --help'
+status 0 "$fathom" --version
+says out 'fathom 0.'
+status 0 "$fathom" --help
+mv out commands
+for command in run chat score init inspect template tokenizer bench kernels; do
+  says commands "  $command"
+  status 0 "$fathom" "$command" --help
+  says out 'Examples:'
+done
+
+status 2 "$fathom" rnu
+says err "unknown command 'rnu'"
+status 2 "$fathom" run sums 1 --temprature 0
+says err 'unknown flag --temprature; did you mean --temperature'
+status 2 "$fathom" run sums 1 --thinq
+says err '--think'
+status 2 "$fathom" run
+status 2 "$fathom" run sums 1 2
+says err "unexpected argument '2'"
+status 2 "$fathom" run sums 1 --seed many
+says err --seed
+status 2 "$fathom" run sums 1 --seed -2
+status 2 "$fathom" run sums 1 --temp -1
+status 2 "$fathom" run sums 1 --top-p 1.5
+status 2 "$fathom" run sums 1 -n 0
+status 2 "$fathom" run sums 1 -n 1000
+says err 'the context holds 256'
+status 2 "$fathom" run sums 1 -c 100000
+status 2 "$fathom" run sums 1 --threads -1
+status 2 "$fathom" run sums 1 --isa sse9
+status 2 "$fathom" run sums 1 --precision int3
+status 2 "$fathom" run sums 1 --output xml
+status 2 "$fathom" run sums
+says err 'there is no prompt'
+status 2 "$fathom" score sums
+status 2 "$fathom" bench no-such-op
+says err no-such-op
+status 2 "$fathom" bench --model no-such-preset
+status 2 "$fathom" tokenizer recode sums 1
+
+status 3 "$fathom" run nowhere 1
+says err 'no such folder: nowhere'
+status 3 "$fathom" tokenizer encode nowhere 1
+status 3 "$fathom" chat nowhere
+status 4 "$fathom" run sums 1 --memory-mb 1
+says err memory
+
+# Nothing but one message, and no trace of the code behind it.
+status 3 "$fathom" score nowhere 1
+same "$(grep -c 'fathom: error: ' err)" 1
+silent err 'terminate'
+
+# Flags from the environment; the command line wins.
+FATHOM_SEED=7 FATHOM_OUTPUT=json status 0 "$fathom" run sums '1+1=?' -n 4
+same "$(field seed out)" 7
+FATHOM_SEED=7 FATHOM_OUTPUT=json status 0 "$fathom" run sums '1+1=?' -n 4 --seed 8
+same "$(field seed out)" 8
+FATHOM_SEED=seven status 2 "$fathom" run sums '1+1=?' -n 4
+
+# A reader that leaves is no failure; a full disk is.
+got=0
+(set +o pipefail; "$fathom" init --list 2>err; echo $? >status) | true
+same "$(cat status)" 0
+same "$(cat err)" ''
+if [ -w /dev/full ]; then
+  "$fathom" init --list >/dev/full 2>err || got=$?
+  same "$got" 1
+  says err 'cannot write standard output'
+fi

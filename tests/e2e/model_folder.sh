@@ -1,0 +1,67 @@
+# A folder of random weights, and everything that looks at it: init, inspect, run, score, tokenizer, template.
+fathom=$1; . "$(dirname "$0")/common.bash"
+
+status 0 "$fathom" init --list
+says out v3-nano
+status 0 "$fathom" init --preset v3-nano --tokenizer 'characters:0123456789+-=? ' --seed 1 --out sums
+for file in config.json model.safetensors tokenizer.json tokenizer_config.json generation_config.json README.md; do
+  [ -s "sums/$file" ] || die "init wrote no $file"
+done
+
+# The same seed gives the same weights, another one others; a folder is not overwritten unasked.
+sums_model again 1
+cmp -s sums/model.safetensors again/model.safetensors || die "the same seed gave other weights"
+sums_model other 2
+! cmp -s sums/model.safetensors other/model.safetensors || die "another seed gave the same weights"
+status 2 "$fathom" init --preset v3-nano --out sums
+says err 'sums is there already'
+status 0 "$fathom" init --preset v3-nano --out sums2 --seed 1 --dtype bf16
+[ "$(stat -c %s sums2/model.safetensors)" -lt "$(stat -c %s sums/model.safetensors)" ] || die "bf16 takes no less room"
+status 2 "$fathom" init --preset v3-nano --out x --dtype f16
+status 2 "$fathom" init --preset v4-nano --out x
+says err "did you mean v3-nano"
+status 2 "$fathom" init --out x
+[ ! -e x ] || die "a refused init left a folder"
+# From the config.json of a folder; its vocabulary stays.
+status 0 "$fathom" init --config sums/config.json --tokenizer sums --out copy --seed 1
+cmp -s sums/model.safetensors copy/model.safetensors || die "the same shape and seed gave other weights"
+
+status 0 "$fathom" inspect sums
+for text in deepseek_v3 'mla attention' '8 routed (2 chosen) + 1 shared' multi-token 'bytes a token' 'characters, 22 tokens'; do
+  says out "$text"
+done
+status 0 "$fathom" inspect sums --tensors
+says out model.layers.2.mlp.experts.7.down_proj.weight
+status 0 "$fathom" inspect sums --json
+same "$(field model_type out)" '"deepseek_v3"'
+same "$(field cache_bytes_per_token out)" 640
+same "$(grep -o '"name":"model.layers.1.mlp.gate.weight","dtype":"F32","shape":\[8,128\]' out | wc -l)" 1
+status 0 "$fathom" inspect sums/model.safetensors
+says out lm_head.weight
+
+status 0 "$fathom" tokenizer encode sums '12+3'
+same "$(cat out)" '11 12 8 13'
+printf '12\n3' >text
+status 2 "$fathom" tokenizer encode sums --file text
+says err 'U+000A'
+printf 12+3 | "$fathom" tokenizer encode sums --no-bos --output json >out
+same "$(cat out)" '{"ids":[11,12,8,13]}'
+status 0 "$fathom" tokenizer decode sums '11 12 8 13'
+same "$(cat out)" '12+3'
+status 0 "$fathom" tokenizer decode sums '[1,11,2]' --skip-special --output json
+same "$(cat out)" '{"text":"1"}'
+status 0 "$fathom" init --preset llm-nano --tokenizer bytes --out bytes
+printf 'a\0\xc3\xa9\r\n' >text
+"$fathom" tokenizer encode bytes --output json <text >ids
+"$fathom" tokenizer decode bytes --output text <ids >back
+cmp -s text back || die "bytes do not survive encode and decode"
+
+echo '[{"role": "system", "content": "12"}, {"role": "user", "content": "1+1=?"}]' >messages.json
+status 0 "$fathom" template sums --messages messages.json
+says out '<｜begin▁of▁sentence｜>12<｜User｜>1+1=?<｜Assistant｜>'
+says out '1 11 12 3 11 8 11 20 21 4'
+status 0 "$fathom" template sums --messages messages.json --think --output json
+same "$(field ids out)" '[1,11,12,3,11,8,11,20,21,4,5]'
+echo '{"messages": [{"role": "user", "content": "1"}, {"role": "robot", "content": "2"}]}' >messages.json
+status 2 "$fathom" template sums --messages messages.json
+says err "messages[1].role is 'robot'"
