@@ -74,6 +74,7 @@ class JsonPieces : public JsonAnswer {
     if (!model.tokenizer) return;
     if (form.chat) {
       splitter_.emplace(*model.tokenizer, form.opened_think);
+      filter_.emplace(*model.tokenizer, form.opened_think);
     } else {
       decoder_.emplace(*model.tokenizer, DecodeOptions{.skip_special = true});
     }
@@ -82,7 +83,7 @@ class JsonPieces : public JsonAnswer {
   void token(int32_t id) override {
     ids_.push_back(id);
     if (splitter_) {
-      if (!is_form_token(*model_.tokenizer, id)) reply_piece(splitter_->push(id));
+      if (filter_->passes(id)) reply_piece(splitter_->push(id));
     } else if (decoder_) {
       text_piece(decoder_->push(id));
     } else {
@@ -120,6 +121,7 @@ class JsonPieces : public JsonAnswer {
     print(json.dump() + "\n");
   }
 
+  std::optional<FormFilter> filter_;
   std::optional<ReplySplitter> splitter_;
   std::optional<StreamDecoder> decoder_;
   std::vector<int32_t> ids_;  // since the last line
@@ -177,7 +179,8 @@ Json usage(const Answer& answer, int64_t reasoning) {
 // A think block that the prompt opened and the model never closed, though it ended, was the answer.
 Json message_json(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer) {
   std::vector<int32_t> ids = answer.ids;
-  std::erase_if(ids, [&](int32_t id) { return is_form_token(tokenizer, id); });
+  FormFilter filter(tokenizer, form.opened_think);
+  std::erase_if(ids, [&](int32_t id) { return !filter.passes(id); });
   Reply reply = split_reply(tokenizer, ids, form.opened_think);
   if (form.opened_think && answer.stopped() && !reply.think_closed) {
     reply.text.answer = std::move(reply.text.reasoning);
@@ -206,7 +209,7 @@ Json answer_json(const LoadedModel& model, const AnswerForm& form, const Answer&
   json["id"] = unique_id(form);
   json["object"] = form.chat ? "chat.completion" : "text_completion";
   json["created"] = static_cast<int64_t>(std::time(nullptr));
-  json["model"] = model.folder;
+  json["model"] = replace_invalid_utf8(model.folder);
   json["system_fingerprint"] = fingerprint(model);
   json["choices"] = Json::array({choice});
   json["usage"] =

@@ -171,6 +171,16 @@ int usage_error(const std::string& message, const std::string& command) {
   return static_cast<int>(ErrorCode::kUsage);
 }
 
+// "--seed: 'many' is no number", for what CLI11 calls "Could not convert: --seed = many".
+std::string parse_fault(const CLI::ParseError& error) {
+  std::string text = error.what();
+  const std::string opening = "Could not convert: ";
+  const size_t equals = text.find(" = ");
+  if (!text.starts_with(opening) || equals == std::string::npos) return text;
+  return concat(text.substr(opening.size(), equals - opening.size()), ": '",
+                text.substr(equals + 3), "' is not a number");
+}
+
 // The first word or flag that nothing took, with the nearest names.
 std::string unknown_argument(const CLI::App& app, const CLI::App* chosen) {
   const std::vector<std::string> left = app.remaining(true);
@@ -206,7 +216,7 @@ int CommandLine::run(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     const std::vector<CLI::App*> chosen = app.get_subcommands();
     const std::string unknown = unknown_argument(app, chosen.empty() ? nullptr : chosen.front());
-    return usage_error(unknown.empty() ? error.what() : unknown,
+    return usage_error(unknown.empty() ? parse_fault(error) : unknown,
                        chosen.empty() ? "" : chosen.front()->get_name());
   }
   const std::vector<CLI::App*> chosen = app.get_subcommands();

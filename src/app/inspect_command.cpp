@@ -108,7 +108,7 @@ Json tensors_json(const Findings& found) {
     list.push_back(Json::object({{"name", row.name},
                                  {"dtype", row.dtype},
                                  {"shape", Json(row.shape)},
-                                 {"file", row.file}}));
+                                 {"file", replace_invalid_utf8(row.file)}}));
   }
   return list;
 }
@@ -144,7 +144,7 @@ Json tokenizer_json(const Tokenizer& tokenizer) {
 }
 
 Json to_json(const Findings& found) {
-  Json json = Json::object({{"path", found.path}});
+  Json json = Json::object({{"path", replace_invalid_utf8(found.path)}});
   if (found.config) {
     const Json model = model_json(*found.config);
     for (const auto& [key, value] : model.members()) json[key] = value;

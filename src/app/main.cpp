@@ -12,7 +12,7 @@ namespace {
 
 int report(const std::string& message, ErrorCode code) {
   std::cout.flush();
-  std::cerr << "fathom: error: " << message << "\n";
+  std::cerr << "fathom: error: " << visible(message) << "\n";  // it may quote a foreign file
   return static_cast<int>(code);
 }
 
@@ -20,6 +20,10 @@ int run_commands(int argc, char** argv) {
   CommandLine line("fathom",
                    "The whole life of DeepSeek-family models: train, align, examine, talk.",
                    FATHOM_VERSION);
+  add_demo_command(line);
+  add_train_command(line);
+  add_sft_command(line);
+  add_grpo_command(line);
   add_run_command(line);
   add_chat_command(line);
   add_score_command(line);

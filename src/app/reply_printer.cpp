@@ -14,13 +14,20 @@ ThinkingStyle choose_thinking_style(bool show, bool hide) {
   return show ? ThinkingStyle::kToErrors : ThinkingStyle::kDropped;
 }
 
-bool is_form_token(const Tokenizer& tokenizer, int32_t id) {
-  const ControlIds& control = tokenizer.control();
-  return id == control.bos || id == control.pad || id == control.user || id == control.assistant;
+bool FormFilter::passes(int32_t id) {
+  if (id == control_.bos || id == control_.pad || id == control_.user || id == control_.assistant) {
+    return false;
+  }
+  if (id == control_.think && started_) return false;
+  if (id == control_.end_think && !thinking_) return false;
+  if (id == control_.think) thinking_ = true;
+  if (id == control_.end_think) thinking_ = false;
+  started_ = true;
+  return true;
 }
 
 ReplyPrinter::ReplyPrinter(const Tokenizer& tokenizer, bool opened_think, ThinkingStyle style)
-    : tokenizer_(tokenizer),
+    : filter_(tokenizer, opened_think),
       splitter_(tokenizer, opened_think),
       opened_think_(opened_think),
       style_(style) {}
@@ -59,7 +66,7 @@ void ReplyPrinter::show(const ReplyText& part) {
 }
 
 void ReplyPrinter::push(int32_t id) {
-  if (is_form_token(tokenizer_, id)) return;
+  if (!filter_.passes(id)) return;
   show(splitter_.push(id));
   if (splitter_.thinking()) {
     ++thinking_tokens_;

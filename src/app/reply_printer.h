@@ -21,9 +21,21 @@ enum class ThinkingStyle {
 // What --show-thinking and --hide-thinking mean on this terminal or pipe.
 ThinkingStyle choose_thinking_style(bool show, bool hide);
 
-// Tokens that give a conversation its form (begin, padding, roles): where a model writes one into
-// its answer, it is not text and is not shown.
-bool is_form_token(const Tokenizer& tokenizer, int32_t id);
+// Tells text from the tokens that give a conversation its form (begin, padding, roles, and think
+// marks out of place): where a model writes one into its answer, it is not shown, and does not
+// reach the next question.
+class FormFilter {
+ public:
+  FormFilter(const Tokenizer& tokenizer, bool opened_think)
+      : control_(tokenizer.control()), thinking_(opened_think), started_(opened_think) {}
+
+  // Whether the reply's next id is for the splitter.
+  bool passes(int32_t id);
+
+ private:
+  ControlIds control_;
+  bool thinking_, started_;
+};
 
 class ReplyPrinter {
  public:
@@ -43,7 +55,7 @@ class ReplyPrinter {
   void close_thinking();
   void write_thinking(const std::string& text);
 
-  const Tokenizer& tokenizer_;
+  FormFilter filter_;
   ReplySplitter splitter_;
   bool opened_think_;
   ThinkingStyle style_;

@@ -18,6 +18,8 @@
 namespace fathom {
 namespace {
 
+constexpr int64_t kBatchTokens = 2048;  // short windows go together through the model
+
 struct ScoreFlags {
   std::string folder, ids_file, logits_file, positions;
   std::vector<std::string> texts, files;
@@ -101,7 +103,8 @@ Score score_item(const LoadedModel& model, Device& device, const Item& item, int
   const Document stream{item.ids, std::vector<float>(item.ids.size(), 1.0f)};
   Score score;
   score.logprobs.assign(1, 0.0);
-  for (const Batch& batch : windows_in_order(stream, context, 1, {})) {
+  const int64_t windows = std::max<int64_t>(1, kBatchTokens / context);
+  for (const Batch& batch : windows_in_order(stream, context, windows, {})) {
     Pass pass = device.pass();
     const Tensor hidden = model.decoder->forward(pass, batch.ids, batch.layout);
     const std::vector<double> part =
@@ -123,7 +126,7 @@ Score score_item(const LoadedModel& model, Device& device, const Item& item, int
 }
 
 Json score_json(const Item& item, const Score& score) {
-  Json json = Json::object({{"where", item.where}});
+  Json json = Json::object({{"where", replace_invalid_utf8(item.where)}});
   if (!item.text.empty()) json["text"] = item.text;
   json["tokens"] = score.tokens;
   json["bytes"] = score.bytes > 0 ? Json(score.bytes) : Json();

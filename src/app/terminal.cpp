@@ -29,8 +29,9 @@ bool colour_wanted() {
   return output_is_terminal() && (no_color == nullptr || *no_color == '\0');
 }
 
-std::string visible(std::string_view text) {
+std::string visible(std::string_view bytes) {
   constexpr char32_t kEscape = 0x241B, kControlPictures = 0x2400, kDelete = 0x2421;
+  const std::string text = replace_invalid_utf8(bytes);
   std::string out;
   out.reserve(text.size());
   for (size_t at = 0; at < text.size();) {

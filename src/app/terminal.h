@@ -18,10 +18,10 @@ bool input_is_piped();
 // Colour on standard output: a terminal, and NO_COLOR is not set.
 bool colour_wanted();
 
-// `text` with control characters shown instead of sent: escape becomes ␛, bell ␇, the one-byte
-// forms of escape sequences (U+0080–U+009F) ␛ and a letter. New lines and tabs stay. What a model
-// writes must never drive the terminal.
-std::string visible(std::string_view text);
+// `text` with control characters shown instead of sent, and what is not UTF-8 as U+FFFD: escape
+// becomes ␛, bell ␇, the one-byte forms of escape sequences (U+0080–U+009F) ␛ and a letter. New
+// lines and tabs stay. What a model writes must never drive the terminal.
+std::string visible(std::string_view bytes);
 
 // Writes to standard output at once.
 void print(std::string_view text);

@@ -17,6 +17,10 @@ TEST(Visible, OneByteFormsOfEscapeSequencesAreShownToo) {
   EXPECT_EQ(visible("\xC2\x80\xC2\x9F"), "␛@␛_");
 }
 
+TEST(Visible, BytesThatAreNoCharacterAreReplaced) {
+  EXPECT_EQ(visible("a\xFF\x1B"), "a\xEF\xBF\xBD␛");
+}
+
 TEST(Visible, OrdinaryTextIsLeftAlone) {
   const std::string text = "line\n\ttab, é 中 🙂 \xC2\xA0 ~";
   EXPECT_EQ(visible(text), text);
