@@ -10,7 +10,8 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 
-#include "ops/matmul/tiles-inl.h"
+#include "ops/matmul/block-inl.h"
+#include "ops/matmul/tile-inl.h"
 
 namespace fathom::products {
 namespace {
@@ -38,22 +39,27 @@ struct Avx2 {
     _mm256_maskstore_ps(x, first(count), v);
   }
 
-  static void prefetch(const float* x) { _mm_prefetch(x, _MM_HINT_T0); }
+  // Inlined early, or the compiler takes it for a function without effect and drops it.
+  FATHOM_INLINE static void prefetch(const float* x) { _mm_prefetch(x, _MM_HINT_T0); }
 
   template <class Rows>
-  static void transpose4(const Rows& rows, Vec (&column)[4]) {
-    transpose(column, [&](int i) { return _mm_loadu_ps(rows.at(i, 0)); });
+  FATHOM_INLINE static void transpose4(const Rows& rows, Vec (&column)[4]) {
+    transpose(
+        column, [&](int i) __attribute__((always_inline)) { return _mm_loadu_ps(rows.at(i, 0)); });
   }
   template <class Rows>
-  static void transpose4_part(const Rows& rows, int64_t count, Vec (&column)[4]) {
+  FATHOM_INLINE static void transpose4_part(const Rows& rows, int64_t count, Vec (&column)[4]) {
     const __m128i mask = _mm256_castsi256_si128(first(count));
-    transpose(column, [&](int i) { return _mm_maskload_ps(rows.at(i, 0), mask); });
+    transpose(
+        column, [&](int i) __attribute__((always_inline)) {
+          return _mm_maskload_ps(rows.at(i, 0), mask);
+        });
   }
 
  private:
   // Rows i and i + 4 into the halves of one vector, then 4 x 4 within the halves.
   template <class Load>
-  static void transpose(Vec (&column)[4], const Load& load) {
+  FATHOM_INLINE static void transpose(Vec (&column)[4], const Load& load) {
     Vec halves[4];
     FATHOM_UNROLL
     for (int i = 0; i < 4; ++i)

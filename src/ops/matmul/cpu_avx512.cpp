@@ -10,7 +10,8 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,avx2")
 
-#include "ops/matmul/tiles-inl.h"
+#include "ops/matmul/block-inl.h"
+#include "ops/matmul/tile-inl.h"
 
 namespace fathom::products {
 namespace {
@@ -35,16 +36,21 @@ struct Avx512 {
     _mm512_mask_storeu_ps(x, first(count), v);
   }
 
-  static void prefetch(const float* x) { _mm_prefetch(x, _MM_HINT_T0); }
+  // Inlined early, or the compiler takes it for a function without effect and drops it.
+  FATHOM_INLINE static void prefetch(const float* x) { _mm_prefetch(x, _MM_HINT_T0); }
 
   template <class Rows>
-  static void transpose4(const Rows& rows, Vec (&column)[4]) {
-    transpose(column, [&](int i) { return _mm_loadu_ps(rows.at(i, 0)); });
+  FATHOM_INLINE static void transpose4(const Rows& rows, Vec (&column)[4]) {
+    transpose(
+        column, [&](int i) __attribute__((always_inline)) { return _mm_loadu_ps(rows.at(i, 0)); });
   }
   template <class Rows>
-  static void transpose4_part(const Rows& rows, int64_t count, Vec (&column)[4]) {
+  FATHOM_INLINE static void transpose4_part(const Rows& rows, int64_t count, Vec (&column)[4]) {
     const auto mask = static_cast<__mmask8>(first(count));
-    transpose(column, [&](int i) { return _mm_maskz_loadu_ps(mask, rows.at(i, 0)); });
+    transpose(
+        column, [&](int i) __attribute__((always_inline)) {
+          return _mm_maskz_loadu_ps(mask, rows.at(i, 0));
+        });
   }
 
  private:
@@ -58,7 +64,7 @@ struct Avx512 {
   // Rows i, i + 4, i + 8, i + 12 into the quarters of one vector by masked loads, which leave the
   // shuffle unit alone; then 4 x 4 within the quarters.
   template <class Load>
-  static void transpose(Vec (&column)[4], const Load& load) {
+  FATHOM_INLINE static void transpose(Vec (&column)[4], const Load& load) {
     Vec quarters[4];
     FATHOM_UNROLL
     for (int i = 0; i < 4; ++i) {

@@ -1,28 +1,25 @@
-// The product of one block on one thread, written once for vectors of any width.
+// A tile of a matrix product in registers, written once for vectors of any width.
 //
 // Included by one file per instruction set, after all other headers and inside a `#pragma GCC
 // target` region, because functions take the instruction set of the place where they are written;
 // hence also the anonymous namespace. `V` is the instruction set:
-//   Vec, kLanes                    a vector and its floats
-//   kTileRows                      of the largest tile of c that stays in registers, two vectors
-//   wide kBlockColumns                  columns of b packed at a time, for the second-level cache
-//   kFewRows                       up to so many rows of kNt are multiplied without packing b
-//   zero, all, load, store, fma    as named; load_part and store_part touch the first elements only
-//   transpose4(rows, column)       lane i of column[u] = rows.at(i, 0)[u] for u < 4
-//   transpose4_part                the same for fewer than four elements, reading no others
+//   Vec, kLanes                  a vector and its floats
+//   kTileRows                    rows of the largest tile; it is two vectors wide
+//   kFewRows                     so many rows of kNt are multiplied without packing b
+//   kBlockColumns                columns of b that are packed at a time
+//   zero, all, load, store, fma  as named; load_part and store_part touch the first elements only
+//   transpose4(rows, column)     lane i of column[u] = rows.at(i, 0)[u] for u < 4
+//   transpose4_part              the same for fewer than four elements, reading no others
 //
-// A tile keeps kRows · 2 vectors of c in registers and adds one step of k after the other. b is
-// read from panels, as wide as a tile, packed [k, tile columns]; a strip of a, as high as a tile,
-// stays near while the panels of the block pass by. Saturates the multiply-add units: a tile alone
-// reaches 95 % of their peak, whole products 80 to 92 % (matmul_bench.cpp).
+// A tile adds one step of k after the other. It saturates the multiply-add units: alone it reaches
+// 95 % of their peak, whole products 80 to 92 % (matmul_bench.cpp).
 
 namespace fathom::products {
 namespace {
 
-constexpr int64_t kMaxBlockK = 256;
-constexpr int64_t kLineFloats = 16;  // of a cache line
-
 #define FATHOM_UNROLL _Pragma("GCC unroll 16")
+// For functions that hold vectors: in a call of their own these would live in memory.
+#define FATHOM_INLINE [[gnu::always_inline]] inline
 
 struct Tile {
   const float* a = nullptr;
@@ -49,7 +46,7 @@ constexpr int64_t kStripWidth = V::kLanes;  // a strip of a, packed, padded to a
 
 // Makes a pointer opaque. Without this the compiler folds the unrolled addresses into one register
 // each, and spills them.
-inline void pin(const float*& pointer) { asm volatile("" : "+r"(pointer)); }
+FATHOM_INLINE void pin(const float*& pointer) { asm volatile("" : "+r"(pointer)); }
 
 // The rows of a in a tile, k running along them. Pointers to every third row, because an address
 // reaches one and two steps further. at(row, u): the element u steps of k further; every step ends
@@ -109,7 +106,7 @@ class AlongRows {
 
 // Copies `steps` rows of kCount floats into rows of kWidth; what lies between is undefined.
 template <class V, int kCount, int kWidth>
-inline void copy_steps(const float* from, int64_t step, int steps, float* to) {
+FATHOM_INLINE void copy_steps(const float* from, int64_t step, int steps, float* to) {
   FATHOM_UNROLL
   for (int u = 0; u < steps; ++u) {
     FATHOM_UNROLL
@@ -126,7 +123,7 @@ template <class V, int kRows, int kVectors>
 struct Sums {
   typename V::Vec sum[kRows][kVectors];
 
-  void clear() {
+  FATHOM_INLINE void clear() {
     FATHOM_UNROLL
     for (int i = 0; i < kRows; ++i) {
       FATHOM_UNROLL
@@ -134,7 +131,7 @@ struct Sums {
     }
   }
   template <bool kPart>
-  void load(const float* c, int64_t step, int64_t last_count) {
+  FATHOM_INLINE void load(const float* c, int64_t step, int64_t last_count) {
     FATHOM_UNROLL
     for (int i = 0; i < kRows; ++i) {
       FATHOM_UNROLL
@@ -145,7 +142,7 @@ struct Sums {
     }
   }
   template <bool kPart>
-  void store(float* c, int64_t step, int64_t last_count) const {
+  FATHOM_INLINE void store(float* c, int64_t step, int64_t last_count) const {
     FATHOM_UNROLL
     for (int i = 0; i < kRows; ++i) {
       FATHOM_UNROLL
@@ -160,12 +157,12 @@ struct Sums {
     }
   }
   // From c, or 0.
-  void begin(const Tile& t) {
+  FATHOM_INLINE void begin(const Tile& t) {
     if (!t.load_c) return clear();
     if (t.last_count == V::kLanes) return load<false>(t.c, t.c_step, t.last_count);
     load<true>(t.c, t.c_step, t.last_count);
   }
-  void finish(const Tile& t) const {
+  FATHOM_INLINE void finish(const Tile& t) const {
     float* c = t.c;
     asm volatile("" : "+r"(c));  // else all addresses of c are kept, spilled, from before the loop
     if (t.last_count == V::kLanes) return store<false>(c, t.c_step, t.last_count);
@@ -189,7 +186,7 @@ struct Operands {
 
   // Copies what the last kSteps steps read.
   template <int kSteps>
-  void pack() {
+  FATHOM_INLINE void pack() {
     if constexpr (Left::kPacksA) {
       if (pack_a != nullptr) [[unlikely]] {
         copy_steps<V, kRows, kStrip>(a.at(0, 0) - kSteps * a.step(), a.step(), kSteps, pack_a);
@@ -203,7 +200,7 @@ struct Operands {
       }
     }
   }
-  void look_ahead() {
+  FATHOM_INLINE void look_ahead() {
     if constexpr (Left::kLooksAhead) {
       V::prefetch(ahead);
       ahead += ahead_step;
@@ -222,7 +219,8 @@ struct Operands {
 
 // Adds kSteps steps of k.
 template <int kSteps, class V, class Left, int kRows, int kVectors>
-inline void add_steps(Sums<V, kRows, kVectors>& c, Operands<V, Left, kRows, kVectors>& from) {
+FATHOM_INLINE void add_steps(Sums<V, kRows, kVectors>& c,
+                             Operands<V, Left, kRows, kVectors>& from) {
   FATHOM_UNROLL
   for (int u = 0; u < kSteps; ++u) {
     typename V::Vec right[kVectors];
@@ -271,52 +269,10 @@ class ClampedRows {
   const float* row_[kRows];
 };
 
-// Brings columns of b, rows in its natural layout, into a panel: [k, width].
-template <class V, class Rows>
-void pack_rows(Rows rows, int64_t k, float* panel, int64_t width) {
-  typename V::Vec column[4];
-  for (; k >= 4; k -= 4) {
-    V::transpose4(rows, column);
-    FATHOM_UNROLL
-    for (int u = 0; u < 4; ++u) V::store(panel + u * width, column[u]);
-    rows.template advance<4>();
-    panel += 4 * width;
-  }
-  if (k == 0) return;
-  V::transpose4_part(rows, k, column);
-  for (int u = 0; u < k; ++u) V::store(panel + u * width, column[u]);
-}
-
-template <class V>
-void pack_natural(const float* b, int64_t step, int64_t columns, int64_t k, float* panel,
-                  int64_t width) {
-  for (int64_t j = 0; j < columns; j += V::kLanes) {
-    if (j + V::kLanes <= columns) {
-      pack_rows<V>(AcrossRows<V::kLanes>(b + j * step, step), k, panel + j, width);
-    } else {
-      pack_rows<V>(ClampedRows<V::kLanes>(b + j * step, step, columns - j), k, panel + j, width);
-    }
-  }
-}
-
-// Copies rows of `columns` floats, [k, columns], to [k, width]; the floats in between are
-// undefined.
-template <class V>
-void pack_straight(const float* from, int64_t step, int64_t columns, int64_t k, float* to,
-                   int64_t width) {
-  for (; k > 0; --k) {
-    int64_t j = 0;
-    for (; j + V::kLanes <= columns; j += V::kLanes) V::store(to + j, V::load(from + j));
-    if (j < columns) V::store(to + j, V::load_part(from + j, columns - j));
-    from += step;
-    to += width;
-  }
-}
-
 // Adds one step of k, `u` steps further; `right` holds a vector of b.
 template <class V, int kRows>
-inline void add_few(Sums<V, kRows, 1>& c, const AcrossRows<kRows>& a, int u,
-                    typename V::Vec right) {
+FATHOM_INLINE void add_few(Sums<V, kRows, 1>& c, const AcrossRows<kRows>& a, int u,
+                           typename V::Vec right) {
   FATHOM_UNROLL
   for (int i = 0; i < kRows; ++i) c.sum[i][0] = V::fma(V::all(a.at(i, u)), right, c.sum[i][0]);
 }
@@ -324,7 +280,7 @@ inline void add_few(Sums<V, kRows, 1>& c, const AcrossRows<kRows>& a, int u,
 // A tile of kNt for so few rows that packing b would cost more than it saves: b is transposed in
 // registers.
 template <class V, int kRows, class Rows>
-void multiply_few(const Tile& t, Rows b) {
+FATHOM_INLINE void multiply_few(const Tile& t, Rows b) {
   Sums<V, kRows, 1> sums;
   sums.begin(t);
   AcrossRows<kRows> a(t.a, t.a_step);
@@ -386,148 +342,6 @@ template <class V, int... kRows>
 void multiply_few_rows_of(const Block& p, std::integer_sequence<int, kRows...>) {
   static constexpr void (*kFew[])(const Block&) = {&multiply_few_rows<V, kRows + 1>...};
   kFew[p.m - 1](p);
-}
-
-// Rows cut into strips of at most kTileRows, nearly equal, because low tiles do not fill the
-// multiply-add units.
-struct Strips {
-  Strips(int64_t rows, int64_t tile_rows)
-      : count((rows + tile_rows - 1) / tile_rows), low(rows / count), higher(rows % count) {}
-  int64_t begin(int64_t s) const { return s * low + std::min(s, higher); }
-  int64_t rows(int64_t s) const { return low + (s < higher ? 1 : 0); }
-
-  int64_t count, low, higher;  // the first `higher` strips have low + 1 rows
-};
-
-// Part of a block that is small in k and n: its panels of b fit the second-level cache, a strip of
-// a fits the first. Matrices whose k runs down columns are read in place by their first tile, which
-// packs them for the later ones.
-template <class V>
-class PanelProduct {
- public:
-  static int64_t memory_floats(int64_t n, int64_t k) {
-    return k * (n + kPanelColumns<V> + kStripWidth<V>);
-  }
-
-  PanelProduct(const Block& p, float* memory)
-      : p_(p), strips_(p.m, V::kTileRows), strip_(memory), panels_(memory + kStripWidth<V> * p.k) {
-    for (int64_t j = 0; j < p.n; j += kPanelColumns<V>) pack_panel(j);
-  }
-
-  void run() {
-    for (int64_t s = 0; s < strips_.count; ++s) multiply_strip(s);
-  }
-
- private:
-  int64_t columns(int64_t j) const { return std::min(kPanelColumns<V>, p_.n - j); }
-  int64_t vectors(int64_t j) const { return columns(j) > V::kLanes ? 2 : 1; }
-  bool first_in_place(int64_t j) const {
-    return p_.form != Form::kNt && columns(j) == kPanelColumns<V>;
-  }
-
-  void pack_panel(int64_t j) {
-    if (first_in_place(j)) return;
-    float* panel = panels_ + j * p_.k;
-    const int64_t width = vectors(j) * V::kLanes;
-    if (p_.form == Form::kNt) {
-      pack_natural<V>(p_.b + j * p_.b_step, p_.b_step, columns(j), p_.k, panel, width);
-    } else {
-      pack_straight<V>(p_.b + j, p_.b_step, columns(j), p_.k, panel, width);
-    }
-  }
-
-  void multiply_strip(int64_t s) {
-    const int64_t rows = strips_.rows(s);
-    Tile t;
-    t.c_step = p_.c_step;
-    t.k = p_.k;
-    t.load_c = p_.accumulate;
-    for (int64_t j = 0; j < p_.n; j += kPanelColumns<V>) {
-      place_a(s, j, t);
-      place_b(s, j, t);
-      t.c = p_.c + strips_.begin(s) * p_.c_step + j;
-      t.last_count = columns(j) - (vectors(j) - 1) * V::kLanes;
-      if (p_.form == Form::kTn) {
-        look_ahead(s, j, t);
-        multiply_tile_of<V, AlongRows>(rows, vectors(j), t);
-      } else if (t.pack_b != nullptr) {
-        multiply_tile_of<V, AcrossRowsPacking>(rows, vectors(j), t);
-      } else {
-        multiply_tile_of<V, AcrossRows>(rows, vectors(j), t);
-      }
-    }
-  }
-
-  void place_a(int64_t s, int64_t j, Tile& t) const {
-    const bool packs = p_.form == Form::kTn && p_.n > 2 * kPanelColumns<V>;
-    if (packs && j > 0) {
-      t.a = strip_;
-      t.a_step = kStripWidth<V>;
-    } else {
-      t.a = p_.a + strips_.begin(s) * (p_.form == Form::kTn ? 1 : p_.a_step);
-      t.a_step = p_.a_step;
-    }
-    t.pack_a = packs && j == 0 ? strip_ : nullptr;
-  }
-
-  void place_b(int64_t s, int64_t j, Tile& t) const {
-    const bool packs = strips_.count > 2;
-    float* panel = panels_ + j * p_.k;
-    if (first_in_place(j) && (s == 0 || !packs)) {
-      t.b = p_.b + j;
-      t.b_step = p_.b_step;
-      t.pack_b = packs ? panel : nullptr;
-    } else {
-      t.b = panel;
-      t.b_step = vectors(j) * V::kLanes;
-      t.pack_b = nullptr;
-    }
-  }
-
-  // In kTn rows of a and b are far apart, so that the processor itself foresees little. Each tile
-  // asks for one line of each step: the first one of a strip for the next strip of a, the others
-  // for the next block of b.
-  void look_ahead(int64_t s, int64_t j, Tile& t) const {
-    const bool last = s + 1 == strips_.count;
-    t.ahead = p_.a + (last ? p_.k * p_.a_step : strips_.begin(s + 1)) + strips_.rows(0) - 1;
-    t.ahead_step = p_.a_step;
-    if (j == 0) return;
-    const int64_t others = (p_.n - 1) / kPanelColumns<V>;
-    const int64_t column = (s * others + j / kPanelColumns<V> - 1) * kLineFloats;
-    if (column >= p_.n) return;
-    t.ahead = p_.b + p_.k * p_.b_step + column;
-    t.ahead_step = p_.b_step;
-  }
-
-  const Block& p_;
-  const Strips strips_;
-  float* const strip_;
-  float* const panels_;
-};
-
-template <class V>
-void multiply_block(const Block& p) {
-  if (p.k == 0) {
-    for (int64_t i = 0; i < p.m && !p.accumulate; ++i) std::fill_n(p.c + i * p.c_step, p.n, 0.0f);
-    return;
-  }
-  if (p.form == Form::kNt && p.m <= V::kFewRows)
-    return multiply_few_rows_of<V>(p, std::make_integer_sequence<int, V::kFewRows>());
-  const int64_t k_blocks = (p.k + kMaxBlockK - 1) / kMaxBlockK;
-  const int64_t block_k = ((p.k + k_blocks - 1) / k_blocks + 3) / 4 * 4;
-  float* memory = scratch(PanelProduct<V>::memory_floats(std::min(p.n, V::kBlockColumns), block_k));
-  for (int64_t j = 0; j < p.n; j += V::kBlockColumns) {
-    for (int64_t k = 0; k < p.k; k += block_k) {
-      Block part = p;
-      part.a += k * (p.form == Form::kTn ? p.a_step : 1);
-      part.b += p.form == Form::kNt ? j * p.b_step + k : k * p.b_step + j;
-      part.c += j;
-      part.n = std::min(V::kBlockColumns, p.n - j);
-      part.k = std::min(block_k, p.k - k);
-      part.accumulate = p.accumulate || k > 0;
-      PanelProduct<V>(part, memory).run();
-    }
-  }
 }
 
 // Multiply-adds in registers alone, as many chains as the largest tile has: two operations for each
