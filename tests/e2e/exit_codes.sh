@@ -24,7 +24,7 @@ status 2 "$fathom" run
 status 2 "$fathom" run sums 1 2
 says err "unexpected argument '2'"
 status 2 "$fathom" run sums 1 --seed many
-says err --seed
+says err "--seed: 'many' is not a number"
 status 2 "$fathom" run sums 1 --seed -2
 status 2 "$fathom" run sums 1 --temp -1
 status 2 "$fathom" run sums 1 --top-p 1.5
