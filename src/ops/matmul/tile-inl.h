@@ -345,11 +345,17 @@ void multiply_few_rows_of(const Block& p, std::integer_sequence<int, kRows...>) 
 }
 
 // Multiply-adds in registers alone, as many chains as the largest tile has: two operations for each
-// lane of each chain of each round. The value only keeps the work alive.
+// lane of each chain of each round. The value only keeps the work alive; each chain begins with a
+// value of its own, or the compiler would compute equal chains once.
 template <class V>
 float multiply_add_burst(int64_t rounds) {
   Sums<V, V::kTileRows, 2> sums;
-  sums.clear();
+  FATHOM_UNROLL
+  for (int i = 0; i < V::kTileRows; ++i) {
+    const float starts[] = {static_cast<float>(i), static_cast<float>(-1 - i)};
+    sums.sum[i][0] = V::all(starts);
+    sums.sum[i][1] = V::all(starts + 1);
+  }
   const float values[] = {0.5f, 1.0f};
   const typename V::Vec half = V::all(values), one = V::all(values + 1);
   for (int64_t r = 0; r < rounds; ++r) {
