@@ -3,7 +3,9 @@
 // b is read from panels as wide as a tile, packed [k, panel columns], a block of them in the
 // second-level cache. A strip of a, as high as a tile, stays near while the panels pass by.
 //
-// Included after ops/matmul/tile-inl.h, inside the same `#pragma GCC target` region.
+// Included inside a `#pragma GCC target` region, see ops/matmul/tile-inl.h, which it includes.
+
+#include "ops/matmul/tile-inl.h"
 
 namespace fathom::products {
 namespace {

@@ -11,7 +11,6 @@
 #pragma GCC target("avx2,fma")
 
 #include "ops/matmul/block-inl.h"
-#include "ops/matmul/tile-inl.h"
 
 namespace fathom::products {
 namespace {

@@ -11,7 +11,6 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,avx2")
 
 #include "ops/matmul/block-inl.h"
-#include "ops/matmul/tile-inl.h"
 
 namespace fathom::products {
 namespace {
