@@ -40,6 +40,7 @@ class Demo {
       reinforce();
       second_task();
       if (config_.control) control();
+      if (worked_) state_.add_seconds(timer_.seconds());
       result.summary = finish();
     } catch (const DemoStopped&) {
       result.stopped = true;
@@ -71,6 +72,7 @@ class Demo {
       return;
     }
     if (stop_requested()) throw DemoStopped();
+    worked_ = true;
     const Json result = work();
     state_.finish(name, result, decoder, tokenizer_);
     write_demo_report(config_, recipe_, state_, Json());
@@ -214,7 +216,7 @@ class Demo {
     make_directories(temporary);
     save_model(decoder_, &tokenizer_, temporary, DType::kF32, demo_card(config_, recipe_, state_));
     publish_directory(temporary, folder);
-    const Json summary = demo_summary(config_, recipe_, state_, decoder_.config(), state_.seconds() + timer_.seconds());
+    const Json summary = demo_summary(config_, recipe_, state_, decoder_.config(), state_.seconds());
     write_demo_report(config_, recipe_, state_, summary);
     stage_.events(summary);
     return summary;
@@ -229,6 +231,7 @@ class Demo {
   Decoder decoder_;
   ExamConfig exam_;
   Timer timer_;
+  bool worked_ = false;  // a chapter was done in this sitting, so that its time counts
 };
 
 }  // namespace

@@ -163,7 +163,7 @@ void Page::policy_curves(const Metrics& metrics, const std::string& chapter) {
     const std::string prefix = "accuracy_";
     if (name.starts_with(prefix)) tasks.push_back({name, name.substr(prefix.size())});
   }
-  curves(metrics, chapter + ": right answers of each task", "share", tasks);
+  if (tasks.size() > 1) curves(metrics, chapter + ": right answers of each task", "share", tasks);
 }
 
 void Page::reinforcement() {
@@ -245,8 +245,9 @@ void Page::costs() {
 }
 
 void Page::repeat() {
-  report_.heading("Repeat it");
+  report_.heading("Recipe");
   report_.table({concat("the ", recipe_.name, " recipe"), ""}, recipe_rows(recipe_), "ll");
+  report_.heading("Repeat it");
   report_.text("The same seed gives the same problems and the same weights to begin with; another seed tells the same story.");
   report_.code(demo_command(config_));
   DemoConfig other = config_;

@@ -111,7 +111,7 @@ std::vector<std::vector<std::string>> exam_rows(const Json& before, const Json& 
 std::string honest_reading(const Json& before, const Json& after) {
   const double forced_before = before.double_at("t1_forced_thinking"), forced_after = after.double_at("t1_forced_thinking");
   return concat("Read it honestly: told to think, the model was right ", fixed(forced_before, 3), " of the time before GRPO and ",
-                fixed(forced_after, 3), " after. That difference is new skill. The rest of the rise from ",
+                fixed(forced_after, 3), " after. At most that difference is new skill. The rest of the rise from ",
                 fixed(before.double_at("t1"), 3), " to ", fixed(after.double_at("t1"), 3),
                 " is choice: it could think all along, and GRPO taught it that thinking pays.");
 }

@@ -74,6 +74,7 @@ class FinishedDemo : public ::testing::Test {
         row["reward"] = x / 21;
         row["accuracy"] = x / 22;
         row["accuracy_modsum"] = x / 23;
+        row["accuracy_sort"] = x / 24;
         row["mean_tokens"] = 3 + x / 2;
         row["reasoning_share"] = x / 20;
         row["entropy"] = 1 / x;
@@ -200,6 +201,7 @@ TEST_F(FinishedDemo, ChartsHoldTheNumbersOfTheMetricsFiles) {
   compare("pretraining-speed", 0, "pretrain", "tokens_per_s");
   compare("grpo-reward", 0, "grpo", "reward");
   compare("grpo-right-answers-of-each-task", 0, "grpo", "accuracy_modsum");
+  compare("grpo-right-answers-of-each-task", 1, "grpo", "accuracy_sort");
   compare("answer-length", 0, "grpo", "mean_tokens");
   compare("answer-length", 1, "control", "mean_tokens");
   compare("share-that-reasons", 0, "grpo", "reasoning_share");

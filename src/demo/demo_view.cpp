@@ -150,10 +150,12 @@ class TerminalView {
     } else if (kind == "summary") {
       live_.clear();
       std::cout << demo_table(event) << std::flush;
+    } else if (kind == "stopped") {
+      live_.finish();
+      std::cerr << demo_line(event) << "\n";
     } else if (const std::string line = demo_line(event); !line.empty()) {
       live_.print_above(line);
     }
-    if (kind == "stopped") live_.finish();
   }
 
  private:
