@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "app/commands.h"
+#include "app/open_model.h"
 #include "app/terminal.h"
 #include "checkpoint/model_folder.h"
 #include "checkpoint/weights.h"
@@ -47,24 +48,6 @@ Findings inspect_file(const std::string& path) {
     found.bytes += entry.end - entry.begin;
   }
   return found;
-}
-
-// A decoder is built from the configuration to compare names and shapes, so its sizes must be
-// credible first: each layer and each expert has tensors of its own.
-void check_credible(const ModelConfig& config, const SafetensorsFolder& weights) {
-  const auto tensors = static_cast<double>(weights.tensors().size());
-  const auto layers = static_cast<double>(config.num_hidden_layers);
-  if (layers > tensors) {
-    fail(ErrorCode::kModel, "config: num_hidden_layers is ", config.num_hidden_layers, "; ",
-         weights.path(), " holds ", weights.tensors().size(), " tensors in all");
-  }
-  const double experts =
-      static_cast<double>(config.expert_layers()) * static_cast<double>(config.n_routed_experts);
-  if (experts > tensors) {
-    fail(ErrorCode::kModel, "config: n_routed_experts is ", config.n_routed_experts, " in ",
-         config.expert_layers(), " layers; ", weights.path(), " holds ", weights.tensors().size(),
-         " tensors in all");
-  }
 }
 
 Findings inspect_folder(const std::string& path) {

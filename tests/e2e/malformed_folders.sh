@@ -45,12 +45,9 @@ fresh; printf '{' >bad/tokenizer.json; refused tokenizer.json
 fresh; printf '{"model": {"type": "Unigram"}}' >bad/tokenizer.json; refused Unigram
 
 # Sizes that no file backs: refused before any memory is taken.
-fresh; edit 's/"num_hidden_layers": *3/"num_hidden_layers": 1000000000/'
-status 3 timeout 20 "$fathom" inspect bad
-says err num_hidden_layers
-fresh; edit 's/"n_routed_experts": *8/"n_routed_experts": 1000000000/'
-status 3 timeout 20 "$fathom" inspect bad
-says err n_routed_experts
+fresh; edit 's/"num_hidden_layers": *3/"num_hidden_layers": 1000000000/'; refused num_hidden_layers
+fresh; edit 's/"n_routed_experts": *8/"n_routed_experts": 1000000000/'; refused n_routed_experts
+fresh; edit 's/"hidden_size": *128/"hidden_size": 9000000000000000000/'; refused hidden_size
 
 # A file that is no model, and a model without a tokenizer.
 status 3 "$fathom" inspect "$0"

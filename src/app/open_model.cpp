@@ -1,0 +1,64 @@
+#include "app/open_model.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "io/files.h"
+#include "model/config_json.h"
+
+namespace fathom {
+
+namespace {
+
+// Far above every published model, and low enough that no product of sizes overflows.
+constexpr int64_t kLargestSize = int64_t{1} << 20;
+
+void check_sizes(const ModelConfig& c) {
+  const std::pair<const char*, int64_t> sizes[] = {
+      {"vocab_size", c.vocab_size},
+      {"hidden_size", c.hidden_size},
+      {"num_attention_heads", c.num_attention_heads},
+      {"num_key_value_heads", c.num_key_value_heads},
+      {"head_dim", c.head_dim},
+      {"intermediate_size", c.intermediate_size},
+      {"q_lora_rank", c.q_lora_rank},
+      {"kv_lora_rank", c.kv_lora_rank},
+      {"qk_nope_head_dim", c.qk_nope_head_dim},
+      {"qk_rope_head_dim", c.qk_rope_head_dim},
+      {"v_head_dim", c.v_head_dim},
+      {"moe_intermediate_size", c.moe_intermediate_size},
+      {"n_shared_experts", c.n_shared_experts},
+  };
+  for (const auto& [key, size] : sizes) {
+    if (size > kLargestSize) {
+      fail(ErrorCode::kModel, "config: ", key, " is ", size, "; expected at most ", kLargestSize);
+    }
+  }
+}
+
+}  // namespace
+
+void check_credible(const ModelConfig& config, const SafetensorsFolder& weights) {
+  check_sizes(config);
+  const size_t tensors = weights.tensors().size();
+  const auto refuse = [&](const char* key, int64_t value, const std::string& where) {
+    fail(ErrorCode::kModel, "config: ", key, " is ", value, where, "; ", weights.path(), " holds ",
+         tensors, " tensors in all");
+  };
+  const auto limit = static_cast<double>(tensors);
+  if (static_cast<double>(config.num_hidden_layers) > limit) {
+    refuse("num_hidden_layers", config.num_hidden_layers, "");
+  }
+  const int64_t layers = config.expert_layers();
+  if (static_cast<double>(layers) * static_cast<double>(config.n_routed_experts) > limit) {
+    refuse("n_routed_experts", config.n_routed_experts, concat(" in ", layers, " layers"));
+  }
+}
+
+LoadedModel open_model(const std::string& path, Allocator& memory) {
+  const std::string folder = resolve_model_folder(path);
+  check_credible(read_config(join_path(folder, "config.json")), SafetensorsFolder(folder));
+  return load_model(folder, memory);
+}
+
+}  // namespace fathom
