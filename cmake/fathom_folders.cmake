@@ -98,7 +98,7 @@ function(fathom_test_flags target)
   target_compile_definitions(${target} PRIVATE FATHOM_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                                FATHOM_SHARED_DIR="${CMAKE_SOURCE_DIR}/../shared")
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
-  target_link_libraries(${target} PRIVATE GTest::gtest_main OpenMP::OpenMP_CXX Threads::Threads)
+  target_link_libraries(${target} PRIVATE GTest::gtest_main Threads::Threads)
   fathom_warnings(${target})
 endfunction()
 

@@ -2,7 +2,6 @@
 
 set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(Threads REQUIRED)
-find_package(OpenMP REQUIRED)          # OpenMP::OpenMP_CXX
 find_package(hwy CONFIG REQUIRED)      # hwy::hwy
 find_package(nlohmann_json REQUIRED)   # nlohmann_json::nlohmann_json
 find_package(tomlplusplus REQUIRED)    # tomlplusplus::tomlplusplus

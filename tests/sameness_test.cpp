@@ -1,12 +1,12 @@
 // What must not change a result: the tape, the thread count, the batch, a stop, the way a sequence is cut.
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <cmath>
 #include <filesystem>
 
 #include "align/grpo.h"
 #include "base/stop.h"
+#include "base/team.h"
 #include "data/batch_source.h"
 #include "data/tasks.h"
 #include "generate/engine.h"
@@ -88,10 +88,10 @@ TEST_P(Sameness, ForwardDoesNotDependOnThreads) {
   const Batch batch = task_batch(16, 3);
   Pass pass = device.pass();
   const std::vector<float> usual = hidden(pass, batch);
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int threads = team_size();
+  set_team_size(1);
   const std::vector<float> one = hidden(pass, batch);
-  omp_set_num_threads(threads);
+  set_team_size(threads);
   EXPECT_EQ(one, usual);
 }
 

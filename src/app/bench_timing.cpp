@@ -1,6 +1,6 @@
 #include "app/bench_timing.h"
 
-#include <omp.h>
+
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "base/clock.h"
+#include "base/team.h"
 #include "base/error.h"
 
 namespace fathom {
@@ -86,15 +87,7 @@ double ForeignLoad::cores() const {
 bool bind_threads(int threads) {
   const std::vector<int> cores = allowed_cores();
   if (cores.size() < static_cast<size_t>(threads)) return false;
-  std::atomic<bool> bound = true;
-#pragma omp parallel num_threads(threads)
-  {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cores[static_cast<size_t>(omp_get_thread_num())], &set);
-    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0) bound = false;
-  }
-  return bound;
+  return bind_team(cores);
 }
 
 double quantile(std::vector<double> samples, double q) {

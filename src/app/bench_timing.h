@@ -10,7 +10,7 @@
 
 namespace fathom {
 
-// Binds each OpenMP thread of the caller to a core of its own, of those this process may use. False
+// Binds each compute thread to a core of its own, of those this process may use. False
 // where there are fewer cores than threads, or the system refuses.
 bool bind_threads(int threads);
 

@@ -1,5 +1,5 @@
 #include <gtest/gtest.h>
-#include <omp.h>
+#include "base/team.h"
 
 #include <array>
 #include <cmath>
@@ -143,16 +143,16 @@ TEST(Device, ComputesTheSameOnEveryInstructionSet) {
 }
 
 TEST(Device, SetsItsThreadsForTheThreadThatComputes) {
-  const int before = omp_get_max_threads();
+  const int before = team_size();
   const Device device = Device::open({.threads = 2});
   EXPECT_EQ(device.threads(), 2);
-  EXPECT_EQ(omp_get_max_threads(), 2);
-  omp_set_num_threads(1);
+  EXPECT_EQ(team_size(), 2);
+  set_team_size(1);
   device.compute_here();
-  EXPECT_EQ(omp_get_max_threads(), 2);
-  omp_set_num_threads(before);
+  EXPECT_EQ(team_size(), 2);
+  set_team_size(before);
   EXPECT_GE(Device::open().threads(), 1);
-  omp_set_num_threads(before);
+  set_team_size(before);
 }
 
 TEST(Device, MayBeMovedWhileAPassIsOpen) {

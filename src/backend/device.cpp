@@ -1,10 +1,9 @@
 #include "backend/device.h"
 
-#include <omp.h>
-
 #include <utility>
 
 #include "backend/self_check.h"
+#include "base/team.h"
 
 namespace fathom {
 
@@ -13,7 +12,7 @@ Device Device::open(const DeviceConfig& config) {
                ", expected 1 or more, or 0 for all");
   auto state = std::make_unique<State>();
   state->cpu = capped(detect_cpu(), config.isa);
-  state->threads = config.threads > 0 ? config.threads : omp_get_num_procs();
+  state->threads = config.threads > 0 ? config.threads : available_processors();
   state->memory = make_host_allocator(config.memory_limit);
   state->kernels = cpu_kernels(state->cpu, &state->choices);
   Device device(std::move(state));
@@ -23,6 +22,6 @@ Device Device::open(const DeviceConfig& config) {
   return device;
 }
 
-void Device::compute_here() const { omp_set_num_threads(state_->threads); }
+void Device::compute_here() const { set_team_size(state_->threads); }
 
 }  // namespace fathom

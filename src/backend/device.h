@@ -1,6 +1,6 @@
 // A machine that computes: its kernels, its memory and its threads.
 //
-// Threads: one computes (it alone enters OpenMP); any may read choices().  Lifetime: the device
+// Threads: one computes (it alone shares tasks with the team); any may read choices().  Lifetime: the device
 // outlives every pass and tensor made from it; moving a device keeps their references valid.
 #pragma once
 
@@ -15,7 +15,7 @@ namespace fathom {
 
 struct DeviceConfig {
   Isa isa = Isa::kAmx;      // kernels above this are not used
-  int threads = 0;          // 0: as many as OpenMP finds processors for
+  int threads = 0;          // 0: all processors that this process may use
   size_t memory_limit = 0;  // bytes; 0: no limit of our own
 };
 
@@ -34,8 +34,7 @@ class Device {
 
   // A pass without tape, statistics or cache.
   Pass pass() { return {state_->kernels, *state_->memory}; }
-  // Another thread takes over computing: OpenMP keeps its number of threads for each calling
-  // thread.
+  // Sets the team of compute threads to this device's number again, where another device changed it.
   void compute_here() const;
 
  private:

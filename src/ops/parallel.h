@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/team.h"
+
 namespace fathom {
 
 constexpr int64_t kPieceElements = 16384;  // 64 KB of f32: a piece stays in a core's own cache
@@ -15,8 +17,9 @@ constexpr int64_t kPieceElements = 16384;  // 64 KB of f32: a piece stays in a c
 template <class Fn>
 void for_each_piece(int64_t items, int64_t piece, int64_t cost, const Fn& fn) {
   const int64_t pieces = (items + piece - 1) / piece;
-#pragma omp parallel for schedule(static) if (pieces > 1 && items * cost > kPieceElements)
-  for (int64_t p = 0; p < pieces; ++p) fn(p * piece, std::min(items, (p + 1) * piece));
+  const auto run = [&](int64_t p, int) { fn(p * piece, std::min(items, (p + 1) * piece)); };
+  if (pieces > 1 && items * cost > kPieceElements) return share_tasks(pieces, run);
+  for (int64_t p = 0; p < pieces; ++p) run(p, 0);
 }
 
 // How many rows make a piece.

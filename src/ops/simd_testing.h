@@ -3,7 +3,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <omp.h>
+#include "base/team.h"
 
 #include <utility>
 
@@ -28,12 +28,12 @@ void for_each_simd_target(const Fn& fn) {
 // The result of make() with one thread and with two.
 template <class Fn>
 auto with_one_and_two_threads(const Fn& make) {
-  const int before = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int before = team_size();
+  set_team_size(1);
   auto one = make();
-  omp_set_num_threads(2);
+  set_team_size(2);
   auto two = make();
-  omp_set_num_threads(before);
+  set_team_size(before);
   return std::pair(one, two);
 }
 

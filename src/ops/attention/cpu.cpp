@@ -4,6 +4,7 @@
 // tiles.
 #include "ops/attention/jobs.h"
 #include "ops/attention/kernels.h"
+#include "ops/attention/share_jobs.h"
 #include "ops/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -141,13 +142,9 @@ void attention(Stream* stream, ConstView q, ConstView k, ConstView v, ConstView 
   const int64_t count = static_cast<int64_t>(jobs.size());
   const int64_t group = shape.heads / shape.kv_heads;
   const auto run = HWY_DYNAMIC_DISPATCH(attention_job);
-#pragma omp parallel if (products > kSerialProducts)
-  {
-    const auto scratch = hwy::AllocateAligned<float>(
-        static_cast<size_t>(attend_scratch_floats(group * kQueryBlock, shape.qk_dim, shape.v_dim)));
-#pragma omp for schedule(dynamic, 4)
-    for (int64_t i = 0; i < count; ++i) run(jobs[static_cast<size_t>(i)], scratch.get());
-  }
+  const int64_t floats = attend_scratch_floats(group * kQueryBlock, shape.qk_dim, shape.v_dim);
+  share_jobs(count, 4, products > kSerialProducts, floats,
+             [&](int64_t i, float* scratch) { run(jobs[static_cast<size_t>(i)], scratch); });
 }
 
 // Jobs are whole sequences: dk and dv then have one owner, and nothing is computed twice.
@@ -168,12 +165,8 @@ void attention_backward(Stream* stream, ConstView q, ConstView k, ConstView v, C
                           static_cast<double>(shape.heads * (3 * shape.qk_dim + 2 * shape.v_dim));
   const int64_t count = static_cast<int64_t>(jobs.size());
   const auto run = HWY_DYNAMIC_DISPATCH(attention_backward_job);
-#pragma omp parallel if (products > kSerialProducts)
-  {
-    const auto scratch = hwy::AllocateAligned<float>(static_cast<size_t>(scratch_floats));
-#pragma omp for schedule(dynamic, 2)
-    for (int64_t i = 0; i < count; ++i) run(jobs[static_cast<size_t>(i)], scratch.get());
-  }
+  share_jobs(count, 2, products > kSerialProducts, scratch_floats,
+             [&](int64_t i, float* scratch) { run(jobs[static_cast<size_t>(i)], scratch); });
 }
 
 }  // namespace fathom::cpu

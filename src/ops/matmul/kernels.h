@@ -59,8 +59,8 @@ MultiplyAddBurst multiply_add_burst();
 
 std::vector<BenchRow> matmul_bench();
 
-// What this machine can do at best, with the threads that OpenMP gives: the ceilings that bench
-// rows are judged by. Each takes a fraction of a second.
+// What this machine can do at best, with the compute threads of base/team.h: the ceilings that
+// bench rows are judged by. Each takes a fraction of a second.
 double measure_fma_peak(const CpuFeatures& cpu);  // GFLOP/s, f32, a multiply-add is two operations
 
 struct MemoryBandwidth {

@@ -1,8 +1,7 @@
-#include <omp.h>
-
 #include <algorithm>
 #include <vector>
 
+#include "base/team.h"
 #include "ops/matmul/blocks.h"
 #include "ops/matmul/kernels.h"
 
@@ -104,9 +103,9 @@ void multiply_groups(const BlockKernel& kernel, int64_t groups, const At& at) {
   };
   for (int64_t g = 0; g < groups; ++g) total += cost(at(g));
 
-#pragma omp parallel if (total > kSerialWork)
-  {
-    const Range mine = share(total, omp_get_num_threads(), omp_get_thread_num());
+  const int shares = total > kSerialWork ? team_size() : 1;
+  share_tasks(shares, [&](int64_t number, int) {
+    const Range mine = share(total, shares, static_cast<int>(number));
     int64_t begin = 0;
     for (int64_t g = 0; g < groups && begin < mine.end; ++g) {
       const Block block = at(g);
@@ -118,7 +117,7 @@ void multiply_groups(const BlockKernel& kernel, int64_t groups, const At& at) {
       }
       begin = end;
     }
-  }
+  });
 }
 
 }  // namespace
@@ -143,8 +142,11 @@ void matmul(const BlockKernel& kernel, Form form, ConstView a, ConstView b, View
                     form == Form::kTn ? a.rows() : a.cols(),
                     accumulate};
   if (whole.m == 0 || whole.n == 0) return;
-#pragma omp parallel if (whole.n * whole.k * (whole.m + kPackingRows) > kSerialWork)
-  multiply_share(kernel, whole, omp_get_thread_num(), omp_get_num_threads());
+  const bool large = whole.n * whole.k * (whole.m + kPackingRows) > kSerialWork;
+  const int shares = large ? team_size() : 1;
+  share_tasks(shares, [&](int64_t number, int) {
+    multiply_share(kernel, whole, static_cast<int>(number), shares);
+  });
 }
 
 void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offsets, ConstView b,

@@ -1,4 +1,3 @@
-#include <omp.h>
 
 #include <algorithm>
 #include <array>
@@ -7,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/team.h"
 #include "ops/matmul/kernels.h"
 #include "runtime/elementwise.h"
 
@@ -161,13 +161,9 @@ double measure_fma_peak(const CpuFeatures& cpu) {
     burst = cpu.avx512 ? avx512::multiply_add_burst() : avx2::multiply_add_burst();
   const auto rounds = int64_t{40'000'000} / burst.operations * 10;
   volatile float keep = 0;
-  const double seconds = best_seconds([&] {
-    float total = 0;
-#pragma omp parallel reduction(+ : total)
-    total += burst.run(rounds);
-    keep = total;
-  });
-  return static_cast<double>(omp_get_max_threads() * rounds * burst.operations) / seconds / 1e9;
+  const double seconds = best_seconds(
+      [&] { share_tasks(team_size(), [&](int64_t, int) { keep = burst.run(rounds); }); });
+  return static_cast<double>(team_size() * rounds * burst.operations) / seconds / 1e9;
 }
 
 MemoryBandwidth measure_memory_bandwidth() {
@@ -175,29 +171,27 @@ MemoryBandwidth measure_memory_bandwidth() {
   constexpr int64_t kChunk = int64_t{1} << 20;
   constexpr int64_t kWords = kChunk / 8;
   const std::unique_ptr<uint64_t[]> words(new uint64_t[kBytes / 8]);
-#pragma omp parallel for schedule(static)
-  for (int64_t c = 0; c < kBytes / kChunk; ++c) std::fill_n(words.get() + c * kWords, kWords, c);
+  share_tasks(kBytes / kChunk,
+              [&](int64_t c, int) { std::fill_n(words.get() + c * kWords, kWords, c); });
 
   volatile uint64_t keep = 0;
   const double read = best_seconds([&] {
-    uint64_t total = 0;
-#pragma omp parallel for schedule(static) reduction(^ : total)
-    for (int64_t c = 0; c < kBytes / kChunk; ++c) {
+    share_tasks(kBytes / kChunk, [&](int64_t c, int) {
       const uint64_t* from = words.get() + c * kWords;
       std::array<uint64_t, 8> sums{};
       for (int64_t i = 0; i < kWords; i += 8) {
         for (size_t u = 0; u < 8; ++u) sums[u] ^= from[i + static_cast<int64_t>(u)];
       }
+      uint64_t total = 0;
       for (const uint64_t sum : sums) total ^= sum;
-    }
-    keep = total;
+      keep = total;
+    });
   });
   const double copy = best_seconds([&] {
-#pragma omp parallel for schedule(static)
-    for (int64_t c = 0; c < kBytes / kChunk / 2; ++c) {
+    share_tasks(kBytes / kChunk / 2, [&](int64_t c, int) {
       std::memcpy(words.get() + (kBytes / kChunk / 2 + c) * kWords, words.get() + c * kWords,
                   static_cast<size_t>(kChunk));
-    }
+    });
   });
   const double gbytes = static_cast<double>(kBytes) / 1e9;
   return {gbytes / read, gbytes / copy};

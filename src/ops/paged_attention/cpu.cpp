@@ -1,6 +1,8 @@
 // Paged attention on the CPU: the tiles of packed attention, with keys and values found through the
 // pages and read in place. Limited by arithmetic in prefill and by the cache's memory in decode.
+#include "base/team.h"
 #include "ops/attention/jobs.h"
+#include "ops/attention/share_jobs.h"
 #include "ops/paged_attention/kernels.h"
 #include "ops/simd_targets.h"
 
@@ -31,8 +33,6 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <hwy/aligned_allocator.h>
-#include <omp.h>
-
 #include <vector>
 
 namespace fathom::cpu {
@@ -105,9 +105,8 @@ double products(const std::vector<AttendJob>& jobs) {
   return sum;
 }
 
-auto scratch_for(const AttendJob& job, int64_t query_rows) {
-  return hwy::AllocateAligned<float>(
-      static_cast<size_t>(attend_scratch_floats(query_rows, job.qk_dim, job.v_dim)));
+int64_t scratch_floats(const AttendJob& job, int64_t query_rows) {
+  return attend_scratch_floats(query_rows, job.qk_dim, job.v_dim);
 }
 
 int64_t most_query_rows(const std::vector<AttendJob>& jobs) {
@@ -120,12 +119,8 @@ int64_t most_query_rows(const std::vector<AttendJob>& jobs) {
 void run_jobs(const std::vector<AttendJob>& jobs, bool parallel) {
   const int64_t count = static_cast<int64_t>(jobs.size()), rows = most_query_rows(jobs);
   const auto run = HWY_DYNAMIC_DISPATCH(paged_job);
-#pragma omp parallel if (parallel)
-  {
-    const auto scratch = scratch_for(jobs.front(), rows);
-#pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < count; ++i) run(jobs[static_cast<size_t>(i)], scratch.get());
-  }
+  share_jobs(count, 1, parallel, scratch_floats(jobs.front(), rows),
+             [&](int64_t i, float* scratch) { run(jobs[static_cast<size_t>(i)], scratch); });
 }
 
 // The blocks of keys of one job, and where their results lie.
@@ -164,23 +159,18 @@ void run_blocks(const std::vector<AttendJob>& jobs) {
   const int64_t count = static_cast<int64_t>(jobs.size()), rows = most_query_rows(jobs);
   const auto run = HWY_DYNAMIC_DISPATCH(paged_block);
   const auto join = HWY_DYNAMIC_DISPATCH(paged_join);
-#pragma omp parallel
-  {
-    const auto scratch = scratch_for(jobs.front(), rows);
-#pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < blocks; ++i) {
-      const auto after =
-          std::upper_bound(split.begin(), split.end(), i,
-                           [](int64_t block, const SplitJob& s) { return block < s.first_block; });
-      const SplitJob& s = *(after - 1);
-      run(*s.job, i - s.first_block, s.part(memory.get(), i - s.first_block), scratch.get());
-    }
-#pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < count; ++i) {
-      const SplitJob& s = split[static_cast<size_t>(i)];
-      join(*s.job, s.part(memory.get(), 0), s.part_floats(), scratch.get());
-    }
-  }
+  const int64_t floats_each = scratch_floats(jobs.front(), rows);
+  share_jobs(blocks, 1, true, floats_each, [&](int64_t i, float* scratch) {
+    const auto after =
+        std::upper_bound(split.begin(), split.end(), i,
+                         [](int64_t block, const SplitJob& s) { return block < s.first_block; });
+    const SplitJob& s = *(after - 1);
+    run(*s.job, i - s.first_block, s.part(memory.get(), i - s.first_block), scratch);
+  });
+  share_jobs(count, 1, true, floats_each, [&](int64_t i, float* scratch) {
+    const SplitJob& s = split[static_cast<size_t>(i)];
+    join(*s.job, s.part(memory.get(), 0), s.part_floats(), scratch);
+  });
 }
 
 }  // namespace
@@ -191,8 +181,8 @@ void paged_attention(Stream* stream, ConstView q, ConstView cache, std::span<con
     return reference::paged_attention(stream, q, cache, spans, shape, out);
   const std::vector<AttendJob> jobs = paged_jobs(q, cache, spans, shape, out);
   if (jobs.empty()) return;
-  const bool parallel = products(jobs) > kSerialProducts && omp_get_max_threads() > 1;
-  if (parallel && static_cast<int64_t>(jobs.size()) < 2 * omp_get_max_threads()) {
+  const bool parallel = products(jobs) > kSerialProducts && team_size() > 1;
+  if (parallel && static_cast<int64_t>(jobs.size()) < 2 * team_size()) {
     run_blocks(jobs);
   } else {
     run_jobs(jobs, parallel);
