@@ -9,6 +9,8 @@
 namespace fathom {
 namespace {
 
+constexpr double kShareOfNote = 0.1;  // a rise in the share that reasons below this explains nothing
+
 const std::vector<std::string>& chapter_names() {
   static const std::vector<std::string> names = {"pretrain", "cold_start", "grpo", "second_task", "control"};
   return names;
@@ -109,11 +111,20 @@ std::vector<std::vector<std::string>> exam_rows(const Json& before, const Json& 
 }
 
 std::string honest_reading(const Json& before, const Json& after) {
-  const double forced_before = before.double_at("t1_forced_thinking"), forced_after = after.double_at("t1_forced_thinking");
-  return concat("Read it honestly: told to think, the model was right ", fixed(forced_before, 3), " of the time before GRPO and ",
-                fixed(forced_after, 3), " after. At most that difference is new skill. The rest of the rise from ",
-                fixed(before.double_at("t1"), 3), " to ", fixed(after.double_at("t1"), 3),
-                " is choice: it could think all along, and GRPO taught it that thinking pays.");
+  const auto change = [&](const char* key) {
+    return concat(fixed(before.double_at(key), 3), " to ", fixed(after.double_at(key), 3));
+  };
+  const auto rise = [&](const char* key) { return after.double_at(key) - before.double_at(key); };
+  const std::string opening = "Read it honestly: ";
+  if (rise("t1") <= 0) return concat(opening, "right answers did not become more (", change("t1"), ").");
+  if (rise("reasoning_share") < kShareOfNote) {
+    return concat(opening, "the share that reasons went from ", change("reasoning_share"), ", so the rise of right answers from ",
+                  change("t1"), " does not come from choosing to think.");
+  }
+  return concat(opening, "with thinking forced, right answers went from ", change("t1_forced_thinking"),
+                rise("t1_forced_thinking") > 0 ? "; at most that much is new skill" : "; so no new skill shows here",
+                ". The rest of the rise from ", change("t1"),
+                " is choice: the model could think all along, and GRPO taught it that thinking pays.");
 }
 
 ModelCard demo_card(const DemoConfig& config, const DemoRecipe& recipe, const DemoState& state) {

@@ -248,7 +248,16 @@ TEST(DemoCommand, RepeatsEverySetting) {
 
 TEST(HonestReading, TellsSkillFromChoice) {
   const std::string text = honest_reading(exam(0.186, 0.3, 3, 0.1, 0.973), exam(0.999, 1, 15, 1, 0.998));
-  for (const char* figure : {"0.973", "0.998", "0.186", "0.999"}) EXPECT_NE(text.find(figure), std::string::npos) << figure;
+  for (const char* part : {"0.973 to 0.998", "0.186 to 0.999", "at most that much is new skill"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  }
+}
+
+TEST(HonestReading, ClaimsNoSkillAndNoChoiceWhereTheFiguresShowNone) {
+  const Json before = exam(0.4, 0.5, 3, 0.1, 0.95);
+  EXPECT_NE(honest_reading(before, exam(0.9, 1, 15, 1, 0.94)).find("no new skill"), std::string::npos);
+  EXPECT_NE(honest_reading(before, exam(0.6, 1, 3, 0.12, 0.95)).find("does not come from choosing to think"), std::string::npos);
+  EXPECT_NE(honest_reading(before, exam(0.3, 1, 3, 0.1, 0.95)).find("did not become more"), std::string::npos);
 }
 
 // ---- what is printed

@@ -10,8 +10,10 @@ std::string percent(double share) { return concat(fixed(100 * share, 0), " %"); 
 
 std::string documents_text(const TrainingChapter& chapter) {
   std::string text = concat(chapter.steps, " steps of ", chapter.documents, " documents: ");
+  double weights = 0;
+  for (const MixtureTask& task : chapter.mixture.tasks) weights += task.weight;
   for (const MixtureTask& task : chapter.mixture.tasks) {
-    text += concat(&task == &chapter.mixture.tasks.front() ? "" : ", ", task.config.task, " ", percent(task.weight));
+    text += concat(&task == &chapter.mixture.tasks.front() ? "" : ", ", task.config.task, " ", percent(task.weight / weights));
   }
   return text;
 }
