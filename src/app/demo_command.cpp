@@ -3,6 +3,7 @@
 #include "app/commands.h"
 #include "app/device_flags.h"
 #include "app/progress_style.h"
+#include "app/reply_printer.h"
 #include "base/stop.h"
 #include "demo/demo.h"
 #include "demo/demo_view.h"
@@ -30,6 +31,7 @@ DemoConfig demo_config(const DemoFlags& flags) {
 int talk(const std::string& folder, Device& device) {
   const LoadedModel model = load_model(folder, device.memory());
   ChatSettings settings;
+  settings.thinking = choose_thinking_style(/*show=*/false, /*hide=*/false);  // dimmed on a terminal
   settings.remember = false;  // the model has only seen single questions
   settings.samples = {"3+9+8+2+5+9 mod 10", "80+70", "make 30 from 6 1 5"};
   return chat_session(model, device, settings);
