@@ -116,7 +116,7 @@ void write_run_report(RunKind kind, const std::string& run, const RunConfig& con
   report.code(concat(command_name(kind), " ", run_flags(kind, config)));
   report.text("Every setting, as run.toml in the checkpoints has it:");
   report.code(dump_toml(fields_to_json(config)));
-  report.footer("Every number here stands in metrics.jsonl beside this page.");
+  report.footer("The curves hold the numbers of metrics.jsonl beside this page as they are.");
   report.save(join_path(run, "report.html"));
 }
 
