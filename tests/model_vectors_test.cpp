@@ -194,7 +194,7 @@ TEST_P(MultiTokenVectors, GradientsAgree) {
   expect_gradients(*model.decoder, vectors, "mtp_gradient.");
 }
 
-const auto name_of_case = [](const auto& info) { return std::string(info.param); };
+const auto name_of_case = [](const auto& param) { return std::string(param.param); };
 INSTANTIATE_TEST_SUITE_P(Published, ModelVectors,
                          ::testing::Values("llama_mha", "llama_gqa", "llama_mqa", "llama_tied", "deepseek_v3_q_lora",
                                            "deepseek_v3_q_full", "deepseek_v3_groups", "deepseek_v3_mtp"),

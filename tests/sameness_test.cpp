@@ -222,7 +222,7 @@ TEST_P(Sameness, SamplerAndTrainerAgree) {
 INSTANTIATE_TEST_SUITE_P(Kinds, Sameness,
                          ::testing::Values(Kind{"mha", "llm-nano", 4}, Kind{"gqa", "llm-nano", 2}, Kind{"mqa", "llm-nano", 1},
                                            Kind{"mla_experts", "v3-nano", 0}, Kind{"mla_dense", "tiny-twin", 0}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& kind) { return std::string(kind.param.name); });
 
 TEST(Recompute, ChangesNeitherLossNorGradient) {
   Device device = test_device();
