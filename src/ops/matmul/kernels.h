@@ -24,7 +24,29 @@ void grouped_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
 void add_bias(Stream*, ConstView b, View y);
 void bias_backward(Stream*, ConstView dy, View db, bool accumulate);
+
+// For the slots of the same names without bf16: f32 operands are rounded to bf16 (nearest, ties to
+// even) and their products added in f32, 32 steps of k at a time. Of these the even and the odd
+// ones are two chains of multiply-adds that begin with 0; their sum is added to the element.
+// Subnormal numbers count as 0. This is what tile instructions compute, again whatever the shape.
+// f64 is not rounded.
+void matmul_bf16_nt(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void matmul_bf16_nn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void matmul_bf16_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void grouped_bf16_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
+void grouped_bf16_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
+void grouped_bf16_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
 }  // namespace reference
+
+// On tile instructions, after request_amx() (base/cpu.h).
+namespace amx {
+void matmul_bf16_nt(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void matmul_bf16_nn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void matmul_bf16_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+void grouped_bf16_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
+void grouped_bf16_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
+void grouped_bf16_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
+}  // namespace amx
 
 // Multiply-adds in registers alone, for measure_fma_peak.
 struct MultiplyAddBurst {

@@ -1,6 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <string_view>
+
 #include "base/cpu.h"
+#include "base/float_bits.h"
 #include "ops/matmul/kernels.h"
 #include "ops/simd_testing.h"
 
@@ -32,6 +38,16 @@ const Version kReference = {"reference",           &reference::matmul_nt,  &refe
                             &reference::matmul_tn, &reference::grouped_nt, &reference::grouped_nn,
                             &reference::grouped_tn};
 
+const Version kReferenceBf16 = {
+    "reference bf16",           &reference::matmul_bf16_nt,  &reference::matmul_bf16_nn,
+    &reference::matmul_bf16_tn, &reference::grouped_bf16_nt, &reference::grouped_bf16_nn,
+    &reference::grouped_bf16_tn};
+
+// The specification of a fast version.
+const Version& reference_of(const Version& version) {
+  return std::string_view(version.name) == "amx" ? kReferenceBf16 : kReference;
+}
+
 // The fast versions that this machine can run.
 std::vector<Version> fast_versions() {
   const CpuFeatures cpu = detect_cpu();
@@ -43,6 +59,10 @@ std::vector<Version> fast_versions() {
   if (cpu.avx512) {
     versions.push_back({"avx512", &avx512::matmul_nt, &avx512::matmul_nn, &avx512::matmul_tn,
                         &avx512::grouped_nt, &avx512::grouped_nn, &avx512::grouped_tn});
+  }
+  if (request_amx()) {
+    versions.push_back({"amx", &amx::matmul_bf16_nt, &amx::matmul_bf16_nn, &amx::matmul_bf16_tn,
+                        &amx::grouped_bf16_nt, &amx::grouped_bf16_nn, &amx::grouped_bf16_tn});
   }
   return versions;
 }
@@ -116,7 +136,7 @@ TEST(Matmul, FastVersionsEqualTheReferenceBitForBit) {
             TestPass pass;
             const auto fresh = [&] { return operands(pass.plain, form, s, DType::kF32, sliced); };
             EXPECT_TRUE(identical(multiply(version, form, fresh(), accumulate),
-                                  multiply(kReference, form, fresh(), accumulate)))
+                                  multiply(reference_of(version), form, fresh(), accumulate)))
                 << version.name << ", form " << static_cast<int>(form) << ", " << s
                 << (sliced ? ", sliced" : "") << (accumulate ? ", accumulating" : "");
           }
@@ -139,6 +159,45 @@ TEST(Matmul, SinglePrecisionStaysNearDouble) {
     EXPECT_EQ(difference(multiply(kReference, form, narrow, false),
                          multiply(kReference, form, wide, false), 0, 30 * sum_tolerance(s.k)),
               "");
+  }
+}
+
+// x rounded to bf16, as f32.
+Tensor rounded(Pass& pass, const Tensor& x) {
+  std::vector<double> values = to_doubles(x);
+  for (double& value : values)
+    value = static_cast<double>(bf16_to_f32(f32_to_bf16(static_cast<float>(value))));
+  return from_values(pass, x.shape(), DType::kF32, values);
+}
+
+TEST(Matmul, InBf16IsTheProductOfRoundedOperands) {
+  for (const Form form : kForms) {
+    for (const Size& s : {Size{3, 5, 7}, Size{8, 10, 600}}) {
+      TestPass pass;
+      const Operands x = operands(pass.plain, form, s, DType::kF32, true);
+      Operands y = operands(pass.plain, form, s, DType::kF32, true);
+      y.a = rounded(pass.plain, x.a);
+      y.b = rounded(pass.plain, x.b);
+      EXPECT_EQ(difference(multiply(kReferenceBf16, form, x, true),
+                           multiply(kReference, form, y, true), 0, 30 * sum_tolerance(s.k)),
+                "");
+    }
+  }
+}
+
+TEST(Matmul, KeepsInfinitiesAndNotANumber) {
+  std::vector<Version> versions = fast_versions();
+  versions.insert(versions.end(), {kReference, kReferenceBf16});
+  for (const Version& version : versions) {
+    TestPass pass;
+    Tensor a = from_values(pass.plain, {2, 16}, DType::kF32, std::vector<double>(32, 1.0));
+    const Tensor b = from_values(pass.plain, {1, 16}, DType::kF32, std::vector<double>(16, 1.0));
+    a.mutable_data<float>()[3] = std::numeric_limits<float>::infinity();
+    a.mutable_data<float>()[20] = std::bit_cast<float>(0x7f800001u);  // its payload is below bf16
+    Tensor c = pass.plain.empty({2, 1}, DType::kF32);
+    version.nt(nullptr, a.read(), b.read(), c.write(), false);
+    EXPECT_TRUE(std::isinf(to_doubles(c)[0])) << version.name;
+    EXPECT_TRUE(std::isnan(to_doubles(c)[1])) << version.name;
   }
 }
 
@@ -208,6 +267,23 @@ TEST(Matmul, ASumOverNothingIsZeroOrWhatWasThere) {
       EXPECT_EQ(to_doubles(multiply(version, form, x, true)), before) << version.name;
       EXPECT_EQ(to_doubles(multiply(version, form, x, false)), std::vector<double>(60, 0.0));
       multiply(version, form, operands(pass.plain, form, {0, 20, 4}, DType::kF32, false), false);
+    }
+  }
+}
+
+// Subnormal operands, results and old values: bf16 products flush them, f32 products keep them.
+TEST(Matmul, TreatsSubnormalNumbersAsItsReference) {
+  for (const Version& version : fast_versions()) {
+    for (const double scale : {1e-19, 1e-39}) {
+      TestPass pass;
+      const auto result = [&](const Version& v) {
+        const Tensor a = random_tensor(pass.plain, {20, 40}, DType::kF32, 1, scale);
+        const Tensor b = random_tensor(pass.plain, {24, 40}, DType::kF32, 2, 1e-19);
+        Tensor c = random_tensor(pass.plain, {20, 24}, DType::kF32, 3, 1e-38);
+        v.nt(nullptr, a.read(), b.read(), c.write(), true);
+        return c;
+      };
+      EXPECT_TRUE(identical(result(version), result(reference_of(version)))) << version.name;
     }
   }
 }
@@ -284,7 +360,7 @@ TEST(GroupedMatmul, FastVersionsEqualTheReferenceBitForBit) {
         for (const DType dtype : {DType::kF32, DType::kF64}) {
           TestPass pass;
           EXPECT_TRUE(same(run_grouped(version, pass.plain, counts, out, in, dtype),
-                           run_grouped(kReference, pass.plain, counts, out, in, dtype)))
+                           run_grouped(reference_of(version), pass.plain, counts, out, in, dtype)))
               << version.name << ", " << counts.size() << " groups, " << out << "x" << in;
         }
       }

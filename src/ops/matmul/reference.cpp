@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "base/float_bits.h"
 #include "ops/matmul/kernels.h"
 
 namespace fathom::reference {
@@ -37,6 +40,28 @@ void multiply(const Matrix<T>& a, const Matrix<T>& b, int64_t k, View c, bool ac
   }
 }
 
+float flushed(float x) {
+  return std::abs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
+}
+
+float rounded(float x) { return flushed(bf16_to_f32(f32_to_bf16(x))); }
+
+void multiply_bf16(const Matrix<float>& a, const Matrix<float>& b, int64_t k, View c,
+                   bool accumulate) {
+  for (int64_t i = 0; i < c.rows(); ++i) {
+    for (int64_t j = 0; j < c.cols(); ++j) {
+      float sum = accumulate ? flushed(c.row<float>(i)[j]) : 0.0f;
+      for (int64_t block = 0; block < k; block += 32) {
+        float part[2] = {};
+        for (int64_t p = block; p < std::min(k, block + 32); ++p)
+          part[p % 2] = flushed(std::fma(rounded(a(i, p)), rounded(b(p, j)), part[p % 2]));
+        sum = flushed(sum + flushed(part[0] + part[1]));
+      }
+      c.row<float>(i)[j] = sum;
+    }
+  }
+}
+
 // Calls fn(group, first row, rows) for each group that has rows.
 template <class Fn>
 void for_each_group(const ConstView& offsets, Fn&& fn) {
@@ -69,30 +94,70 @@ void matmul_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate) {
   });
 }
 
-void grouped_nt(Stream* stream, ConstView a, ConstView offsets, ConstView b, View c) {
-  const int64_t n = b.shape[1];
+namespace {
+
+using Matmul = void (*)(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+
+// A product per group: of its rows and its matrix of b (forward and input gradient) …
+void multiply_rows(Matmul matmul, const ConstView& a, const ConstView& offsets, const ConstView& b,
+                   const View& c) {
+  const int64_t matrix_rows = b.shape[1];
   for_each_group(offsets, [&](int64_t group, int64_t begin, int64_t rows) {
-    matmul_nt(stream, a.rows_at(begin, rows), b.rows_at(group * n, n), c.rows_at(begin, rows),
-              false);
+    matmul(nullptr, a.rows_at(begin, rows), b.rows_at(group * matrix_rows, matrix_rows),
+           c.rows_at(begin, rows), false);
   });
 }
 
-void grouped_nn(Stream* stream, ConstView a, ConstView offsets, ConstView b, View c) {
-  const int64_t k = b.shape[1];
-  for_each_group(offsets, [&](int64_t group, int64_t begin, int64_t rows) {
-    matmul_nn(stream, a.rows_at(begin, rows), b.rows_at(group * k, k), c.rows_at(begin, rows),
-              false);
-  });
-}
-
-void grouped_tn(Stream* stream, ConstView a, ConstView offsets, ConstView b, View c,
-                uint8_t* live) {
+// … or of its rows of both (weight gradient).
+void multiply_matrices(Matmul matmul, const ConstView& a, const ConstView& offsets,
+                       const ConstView& b, const View& c, uint8_t* live) {
   const int64_t m = c.shape[1];
   for_each_group(offsets, [&](int64_t group, int64_t begin, int64_t rows) {
-    matmul_tn(stream, a.rows_at(begin, rows), b.rows_at(begin, rows), c.rows_at(group * m, m),
-              live[group] != 0);
+    matmul(nullptr, a.rows_at(begin, rows), b.rows_at(begin, rows), c.rows_at(group * m, m),
+           live[group] != 0);
     live[group] = 1;
   });
+}
+
+}  // namespace
+
+void grouped_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
+  multiply_rows(&matmul_nt, a, offsets, b, c);
+}
+
+void grouped_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
+  multiply_rows(&matmul_nn, a, offsets, b, c);
+}
+
+void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live) {
+  multiply_matrices(&matmul_tn, a, offsets, b, c, live);
+}
+
+void matmul_bf16_nt(Stream* stream, ConstView a, ConstView b, View c, bool accumulate) {
+  if (c.dtype == DType::kF64) return matmul_nt(stream, a, b, c, accumulate);
+  multiply_bf16(plain<float>(a), transposed<float>(b), a.cols(), c, accumulate);
+}
+
+void matmul_bf16_nn(Stream* stream, ConstView a, ConstView b, View c, bool accumulate) {
+  if (c.dtype == DType::kF64) return matmul_nn(stream, a, b, c, accumulate);
+  multiply_bf16(plain<float>(a), plain<float>(b), a.cols(), c, accumulate);
+}
+
+void matmul_bf16_tn(Stream* stream, ConstView a, ConstView b, View c, bool accumulate) {
+  if (c.dtype == DType::kF64) return matmul_tn(stream, a, b, c, accumulate);
+  multiply_bf16(transposed<float>(a), plain<float>(b), a.rows(), c, accumulate);
+}
+
+void grouped_bf16_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
+  multiply_rows(&matmul_bf16_nt, a, offsets, b, c);
+}
+
+void grouped_bf16_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
+  multiply_rows(&matmul_bf16_nn, a, offsets, b, c);
+}
+
+void grouped_bf16_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live) {
+  multiply_matrices(&matmul_bf16_tn, a, offsets, b, c, live);
 }
 
 void add_bias(Stream*, ConstView b, View y) {
