@@ -13,11 +13,25 @@ constexpr int64_t kSerialWork = 1 << 17;
 // What bringing one row of b into place costs, in rows of a multiplied with it.
 constexpr int64_t kPackingRows = 6;
 
+// Larger products are cut into shares of about so many, half a millisecond each, so that a thread
+// that loses its processor holds up little. Small shares cost kTn 5 to 15 %, since it packs both
+// operands in passing; it has one for each thread.
+constexpr int64_t kShareWork = 1 << 25;
+constexpr int64_t kMostShares = 4;  // for each thread
+
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 struct Range {
   int64_t begin = 0, end = 0;
 };
+
+// Into how many shares a product of so many multiply-adds is cut.
+int64_t shares_of(Form form, int64_t work) {
+  if (work <= kSerialWork) return 1;
+  const int64_t team = team_size();
+  if (form == Form::kTn) return team;
+  return team * std::clamp<int64_t>(work / kShareWork / team, 1, kMostShares);
+}
 
 // Part `i` of `parts` nearly equal ones.
 Range share(int64_t items, int64_t parts, int64_t i) {
@@ -34,13 +48,13 @@ Block part_of(const Block& whole, Range rows, Range columns) {
   return part;
 }
 
-// Into how many bands of rows c is cut so that the largest of `threads` blocks is cheapest.
-int64_t best_bands(int64_t rows, int64_t panels, int64_t threads) {
+// Into how many bands of rows c is cut so that the largest of `shares` blocks is cheapest.
+int64_t best_bands(int64_t rows, int64_t panels, int64_t shares) {
   int64_t best = 1, best_cost = 0;
-  for (int64_t bands = 1; bands <= threads; ++bands) {
-    if (threads % bands != 0) continue;
+  for (int64_t bands = 1; bands <= shares; ++bands) {
+    if (shares % bands != 0) continue;
     const int64_t cost =
-        divide_up(panels, threads / bands) * (divide_up(rows, bands) + kPackingRows);
+        divide_up(panels, shares / bands) * (divide_up(rows, bands) + kPackingRows);
     if (bands == 1 || cost < best_cost) {
       best = bands;
       best_cost = cost;
@@ -49,13 +63,12 @@ int64_t best_bands(int64_t rows, int64_t panels, int64_t threads) {
   return best;
 }
 
-// Block `thread` of `threads` of a product.
-void multiply_share(const BlockKernel& kernel, const Block& whole, int64_t thread,
-                    int64_t threads) {
+// Block `number` of `shares` of a product.
+void multiply_share(const BlockKernel& kernel, const Block& whole, int64_t number, int64_t shares) {
   const int64_t panels = divide_up(whole.n, kernel.tile_columns);
-  const int64_t bands = best_bands(whole.m, panels, threads);
-  const Range rows = share(whole.m, bands, thread % bands);
-  Range columns = share(panels, threads / bands, thread / bands);
+  const int64_t bands = best_bands(whole.m, panels, shares);
+  const Range rows = share(whole.m, bands, number % bands);
+  Range columns = share(panels, shares / bands, number / bands);
   columns.begin *= kernel.tile_columns;
   columns.end = std::min(whole.n, columns.end * kernel.tile_columns);
   if (rows.begin < rows.end && columns.begin < columns.end)
@@ -95,7 +108,7 @@ void multiply_between(const BlockKernel& kernel, const Block& block, Place begin
 
 // A product per group; `at(g)` is the block of group g, whose m or k is 0 where it has no rows.
 template <class At>
-void multiply_groups(const BlockKernel& kernel, int64_t groups, const At& at) {
+void multiply_groups(const BlockKernel& kernel, Form form, int64_t groups, const At& at) {
   int64_t total = 0;
   const auto panels = [&](const Block& block) { return divide_up(block.n, kernel.tile_columns); };
   const auto cost = [&](const Block& block) {
@@ -103,9 +116,9 @@ void multiply_groups(const BlockKernel& kernel, int64_t groups, const At& at) {
   };
   for (int64_t g = 0; g < groups; ++g) total += cost(at(g));
 
-  const int shares = total > kSerialWork ? team_size() : 1;
+  const int64_t shares = shares_of(form, total * kernel.tile_columns);
   share_tasks(shares, [&](int64_t number, int) {
-    const Range mine = share(total, shares, static_cast<int>(number));
+    const Range mine = share(total, shares, number);
     int64_t begin = 0;
     for (int64_t g = 0; g < groups && begin < mine.end; ++g) {
       const Block block = at(g);
@@ -142,11 +155,8 @@ void matmul(const BlockKernel& kernel, Form form, ConstView a, ConstView b, View
                     form == Form::kTn ? a.rows() : a.cols(),
                     accumulate};
   if (whole.m == 0 || whole.n == 0) return;
-  const bool large = whole.n * whole.k * (whole.m + kPackingRows) > kSerialWork;
-  const int shares = large ? team_size() : 1;
-  share_tasks(shares, [&](int64_t number, int) {
-    multiply_share(kernel, whole, static_cast<int>(number), shares);
-  });
+  const int64_t shares = shares_of(form, whole.n * whole.k * (whole.m + kPackingRows));
+  share_tasks(shares, [&](int64_t number, int) { multiply_share(kernel, whole, number, shares); });
 }
 
 void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offsets, ConstView b,
@@ -157,7 +167,7 @@ void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offset
   }
   const int32_t* begin = offsets.row<int32_t>(0);
   const int64_t matrix_rows = b.shape[1];
-  multiply_groups(kernel, offsets.shape.elements() - 1, [&](int64_t g) {
+  multiply_groups(kernel, form, offsets.shape.elements() - 1, [&](int64_t g) {
     return Block{form,
                  a.row<float>(begin[g]),
                  b.row<float>(g * matrix_rows),
@@ -177,7 +187,7 @@ void grouped_tn(const BlockKernel& kernel, ConstView a, ConstView offsets, Const
   if (c.dtype != DType::kF32) return reference::grouped_tn(nullptr, a, offsets, b, c, live);
   const int32_t* begin = offsets.row<int32_t>(0);
   const int64_t groups = offsets.shape.elements() - 1, m = a.cols();
-  multiply_groups(kernel, groups, [&](int64_t g) {
+  multiply_groups(kernel, Form::kTn, groups, [&](int64_t g) {
     return Block{Form::kTn,
                  a.row<float>(begin[g]),
                  b.row<float>(begin[g]),
