@@ -12,16 +12,17 @@ namespace {
 std::string shape_text(const std::string& dtype, const Shape& shape) { return concat(dtype, " ", shape); }
 
 // Names that a file may hold beside the model's own tensors.
-bool known_extra(const std::string& name, const ModelConfig& config) {
+bool known_extra(const std::string& name, const ModelConfig& config, const SafetensorsFolder& folder) {
   if (name.ends_with("rotary_emb.inv_freq")) return true;
   if (config.tie_word_embeddings && name == "lm_head.weight") return true;
-  // Layers beyond the decoder's belong to multi-token modules: copies of shared matrices, or modules this model does not run.
+  // Layers beyond the decoder's are extras only where they are multi-token modules: copies of shared matrices, or modules that
+  // this model does not run. A plain layer there means that num_hidden_layers is too small.
   const std::string prefix = "model.layers.";
-  if (!name.starts_with(prefix)) return false;
+  if (!name.starts_with(prefix) || !config.mla()) return false;
   const int64_t layer = std::atoll(name.c_str() + prefix.size());
-  if (layer >= config.num_hidden_layers + config.num_nextn_predict_layers) return config.mla();
+  if (layer < config.num_hidden_layers || !folder.contains(concat(prefix, layer, ".eh_proj.weight"))) return false;
   const bool shared = name.ends_with(".embed_tokens.weight") || name.ends_with(".shared_head.head.weight");
-  return shared && layer >= config.num_hidden_layers;
+  return shared || layer >= config.num_hidden_layers + config.num_nextn_predict_layers;
 }
 
 template <class Convert>
@@ -123,7 +124,7 @@ void check_weights(Decoder& decoder, const SafetensorsFolder& folder) {
     }
   }
   for (const auto& [name, location] : folder.tensors()) {
-    if (expected.contains(name) || known_extra(name, decoder.config())) continue;
+    if (expected.contains(name) || known_extra(name, decoder.config(), folder)) continue;
     const std::vector<std::string> near = nearest_names(name, {expected.begin(), expected.end()}, 1);
     fail(ErrorCode::kModel, "load: unexpected tensor ", name, " in ", location.file->path(), " ",
          shape_text(location.entry->dtype, Shape(location.entry->shape)),
