@@ -2,8 +2,8 @@
 #include "app/chat_session.h"
 #include "app/commands.h"
 #include "app/device_flags.h"
-#include "app/open_model.h"
 #include "app/sampling_flags.h"
+#include "checkpoint/model_folder.h"
 
 namespace fathom {
 namespace {
@@ -17,7 +17,7 @@ struct ChatFlags {
 
 int chat(const Command& command, const ChatFlags& flags) {
   Device device = open_device(flags.device);
-  const LoadedModel model = open_model(flags.folder, device.memory());
+  const LoadedModel model = load_model(flags.folder, device.memory());
   ChatSettings settings;
   settings.sampling = choose_sampling(command, flags.sampling, model.folder);
   settings.max_tokens = flags.sampling.max_tokens;

@@ -3,8 +3,8 @@
 #include <iostream>
 
 #include "app/commands.h"
-#include "app/open_model.h"
 #include "app/terminal.h"
+#include "checkpoint/credible.h"
 #include "checkpoint/model_folder.h"
 #include "checkpoint/weights.h"
 #include "io/files.h"

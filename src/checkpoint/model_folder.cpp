@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checkpoint/credible.h"
 #include "checkpoint/weights.h"
 #include "io/files.h"
 #include "io/json.h"
@@ -66,6 +67,7 @@ LoadedModel load_model(const std::string& path, Allocator& memory) {
   ModelConfig config = read_config(join_path(model.folder, "config.json"));
   join_generation_config(config, model.folder);
   const SafetensorsFolder weights(model.folder);
+  check_credible(config, weights);
   if (config.num_nextn_predict_layers > 0 && !has_multi_token_weights(config, weights)) config.num_nextn_predict_layers = 0;
   model.decoder = std::make_unique<Decoder>(config);
   check_weights(*model.decoder, weights);

@@ -27,6 +27,7 @@ struct LoadedModel {
 // PATH itself if it holds config.json; PATH/model; or the newest complete PATH/checkpoints/step-*. Error(kModel) otherwise.
 std::string resolve_model_folder(const std::string& path);
 
+// Every claim of the folder is checked before memory is taken for it. Error(kModel) names what is wrong.
 LoadedModel load_model(const std::string& path, Allocator& memory);
 
 struct ModelCard {

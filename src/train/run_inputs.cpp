@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "checkpoint/credible.h"
 #include "checkpoint/model_folder.h"
 #include "data/readers.h"
 #include "io/files.h"
 #include "model/config_json.h"
 #include "model/presets.h"
+#include "text/chat.h"
 #include "text/tokenizer_presets.h"
 
 namespace fathom {
@@ -40,14 +42,37 @@ Tokenizer choose_tokenizer(const RunConfig& config, const std::vector<Record>& r
   return tokenizer_for(records, name);
 }
 
+// The template tells other programs, and fathom run, how to talk to the model: one that only ever saw plain text continues texts.
+// A tokenizer that came with --init or from a checkpoint keeps what it has.
+Tokenizer with_fitting_template(Tokenizer tokenizer, bool talks, bool from_model) {
+  TokenizerSpec spec = tokenizer.spec();
+  if (talks && spec.chat_template.empty()) {
+    spec.chat_template = chat_template();
+  } else if (!talks && !from_model) {
+    spec.chat_template.clear();
+  } else {
+    return tokenizer;
+  }
+  return Tokenizer(std::move(spec));
+}
+
+// Ids mean what they meant when the weights were made, or the weights mean nothing.
+void check_same_tokenizer(const RunConfig& config, const Tokenizer& tokenizer) {
+  const std::string folder = resolve_model_folder(config.init);
+  if (config.tokenizer == "auto" || Tokenizer::load(folder).tokenizer_json() == tokenizer.tokenizer_json()) return;
+  fail(ErrorCode::kUsage, "--tokenizer ", config.tokenizer, " (", tokenizer.vocab_size(), " tokens) is not the tokenizer of --init ",
+       config.init, "; leave out --tokenizer");
+}
+
 ModelConfig choose_model(const RunConfig& config, const Tokenizer& tokenizer, const std::string& resume_folder) {
   ModelConfig model;
   if (!resume_folder.empty()) {
-    model = read_config(join_path(resume_folder, "config.json"));
+    model = read_credible_config(resume_folder);
   } else if (!config.init.empty()) {
-    model = read_config(join_path(resolve_model_folder(config.init), "config.json"));
+    model = read_credible_config(resolve_model_folder(config.init));
   } else {
     model = config.model.empty() ? model_preset(config.preset).config : read_config(config.model);
+    check_sizes(model);
     if (model.vocab_size == 0) model.vocab_size = tokenizer.vocab_size();
     const ControlIds& control = tokenizer.control();
     if (control.bos) model.bos_token_id = *control.bos;
@@ -142,7 +167,11 @@ RunInputs read_inputs(RunKind kind, const RunConfig& config, const std::string& 
   std::vector<Record> both = records;
   both.insert(both.end(), held_out.begin(), held_out.end());
 
-  Tokenizer tokenizer = choose_tokenizer(config, both, resume_folder);
+  const auto conversation = [](const Record& record) { return !record.messages.empty(); };
+  const bool talks = std::any_of(records.begin(), records.end(), conversation);
+  const bool from_model = !resume_folder.empty() || !config.init.empty();
+  Tokenizer tokenizer = with_fitting_template(choose_tokenizer(config, both, resume_folder), talks, from_model);
+  if (resume_folder.empty() && !config.init.empty()) check_same_tokenizer(config, tokenizer);
   ModelConfig model = choose_model(config, tokenizer, resume_folder);
   RunInputs inputs{std::move(tokenizer), std::move(model), nullptr, {}};
   inputs.row_tokens = config.row_tokens > 0 ? config.row_tokens : inputs.model.max_position_embeddings;
@@ -150,8 +179,6 @@ RunInputs read_inputs(RunKind kind, const RunConfig& config, const std::string& 
     fail(ErrorCode::kUsage, "--row-tokens is ", inputs.row_tokens, "; the model's context holds ",
          inputs.model.max_position_embeddings);
   }
-  const auto conversation = [](const Record& record) { return !record.messages.empty(); };
-  const bool talks = std::any_of(records.begin(), records.end(), conversation);
   if (kind == RunKind::kTune && !std::all_of(records.begin(), records.end(), conversation)) {
     fail(ErrorCode::kRuntime, "data: sft needs conversations (messages, or prompt and answer in .jsonl); ",
          config.data.front(), " holds plain text. Use fathom train for text");

@@ -28,6 +28,7 @@ fresh; edit 's/"hidden_size": *128/"hidden_size": 256/'; refused 'expected'
 fresh; edit 's/"vocab_size": *22/"vocab_size": 23/'; refused embed_tokens
 fresh; edit 's/"num_hidden_layers": *3/"num_hidden_layers": 4/'; refused model.layers.
 fresh; edit 's/"num_hidden_layers": *3/"num_hidden_layers": 0/'; refused num_hidden_layers
+fresh; edit 's/"num_hidden_layers": *3/"num_hidden_layers": 2/'; refused 'unexpected tensor model.layers.2.'
 fresh; edit 's/"n_routed_experts": *8/"n_routed_experts": 16/'; refused mlp.gate.weight
 fresh; edit 's/"num_experts_per_tok": *2/"num_experts_per_tok": 9/'; refused num_experts_per_tok
 
@@ -48,6 +49,19 @@ fresh; printf '{"model": {"type": "Unigram"}}' >bad/tokenizer.json; refused Unig
 fresh; edit 's/"num_hidden_layers": *3/"num_hidden_layers": 1000000000/'; refused num_hidden_layers
 fresh; edit 's/"n_routed_experts": *8/"n_routed_experts": 1000000000/'; refused n_routed_experts
 fresh; edit 's/"hidden_size": *128/"hidden_size": 9000000000000000000/'; refused hidden_size
+
+# Training begins from foreign folders too.
+seq 200 >numbers.txt
+fresh; edit 's/"hidden_size": *128/"hidden_size": 9000000000000000000/'
+status 3 "$fathom" train --init bad --data numbers.txt --out run
+says err hidden_size
+status 3 "$fathom" grpo --init bad --out run
+says err hidden_size
+status 3 "$fathom" train --model bad/config.json --data numbers.txt --out run
+says err hidden_size
+fresh; truncate -s 100000 bad/model.safetensors
+status 3 "$fathom" train --init bad --data numbers.txt --out run --row-tokens 32
+says err model.safetensors
 
 # A file that is no model, and a model without a tokenizer.
 status 3 "$fathom" inspect "$0"

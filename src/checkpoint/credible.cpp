@@ -1,4 +1,4 @@
-#include "app/open_model.h"
+#include "checkpoint/credible.h"
 
 #include <utility>
 
@@ -7,16 +7,23 @@
 #include "model/config_json.h"
 
 namespace fathom {
-
 namespace {
 
-// Far above every published model, and low enough that no product of sizes overflows.
+// Far above every published model, and low enough that no product of two sizes overflows.
 constexpr int64_t kLargestSize = int64_t{1} << 20;
+constexpr int64_t kLargestContext = int64_t{1} << 40;
+
+void at_most(const char* key, int64_t value, int64_t largest) {
+  if (value > largest) fail(ErrorCode::kModel, "config: ", key, " is ", value, "; expected at most ", largest);
+}
+
+}  // namespace
 
 void check_sizes(const ModelConfig& c) {
   const std::pair<const char*, int64_t> sizes[] = {
       {"vocab_size", c.vocab_size},
       {"hidden_size", c.hidden_size},
+      {"num_hidden_layers", c.num_hidden_layers},
       {"num_attention_heads", c.num_attention_heads},
       {"num_key_value_heads", c.num_key_value_heads},
       {"head_dim", c.head_dim},
@@ -27,38 +34,31 @@ void check_sizes(const ModelConfig& c) {
       {"qk_rope_head_dim", c.qk_rope_head_dim},
       {"v_head_dim", c.v_head_dim},
       {"moe_intermediate_size", c.moe_intermediate_size},
+      {"n_routed_experts", c.n_routed_experts},
       {"n_shared_experts", c.n_shared_experts},
   };
-  for (const auto& [key, size] : sizes) {
-    if (size > kLargestSize) {
-      fail(ErrorCode::kModel, "config: ", key, " is ", size, "; expected at most ", kLargestSize);
-    }
-  }
+  for (const auto& [key, size] : sizes) at_most(key, size, kLargestSize);
+  at_most("max_position_embeddings", c.max_position_embeddings, kLargestContext);
 }
-
-}  // namespace
 
 void check_credible(const ModelConfig& config, const SafetensorsFolder& weights) {
   check_sizes(config);
   const size_t tensors = weights.tensors().size();
   const auto refuse = [&](const char* key, int64_t value, const std::string& where) {
-    fail(ErrorCode::kModel, "config: ", key, " is ", value, where, "; ", weights.path(), " holds ",
-         tensors, " tensors in all");
+    fail(ErrorCode::kModel, "config: ", key, " is ", value, where, "; ", weights.path(), " holds ", tensors, " tensors in all");
   };
   const auto limit = static_cast<double>(tensors);
-  if (static_cast<double>(config.num_hidden_layers) > limit) {
-    refuse("num_hidden_layers", config.num_hidden_layers, "");
-  }
+  if (static_cast<double>(config.num_hidden_layers) > limit) refuse("num_hidden_layers", config.num_hidden_layers, "");
   const int64_t layers = config.expert_layers();
   if (static_cast<double>(layers) * static_cast<double>(config.n_routed_experts) > limit) {
     refuse("n_routed_experts", config.n_routed_experts, concat(" in ", layers, " layers"));
   }
 }
 
-LoadedModel open_model(const std::string& path, Allocator& memory) {
-  const std::string folder = resolve_model_folder(path);
-  check_credible(read_config(join_path(folder, "config.json")), SafetensorsFolder(folder));
-  return load_model(folder, memory);
+ModelConfig read_credible_config(const std::string& folder) {
+  ModelConfig config = read_config(join_path(folder, "config.json"));
+  check_credible(config, SafetensorsFolder(folder));
+  return config;
 }
 
 }  // namespace fathom
