@@ -9,10 +9,3 @@ find_package(CLI11 REQUIRED)           # CLI11::CLI11
 if(FATHOM_TESTS)
   find_package(GTest CONFIG REQUIRED)  # GTest::gtest_main
 endif()
-
-# DNNL::dnnl. By hand, because oneDNN's own package file asks for OpenCL, which the processor engine never touches.
-find_path(FATHOM_DNNL_INCLUDE dnnl.hpp REQUIRED)
-find_library(FATHOM_DNNL_LIBRARY dnnl REQUIRED)
-add_library(DNNL::dnnl UNKNOWN IMPORTED GLOBAL)
-set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${FATHOM_DNNL_LIBRARY}
-                                            INTERFACE_INCLUDE_DIRECTORIES ${FATHOM_DNNL_INCLUDE})

@@ -137,7 +137,8 @@ Rollout Grpo::sample(int64_t number) {
       if (completion.finish == FinishReason::kNumericalError) {
         fail(ErrorCode::kRuntime, "grpo: step ", number, ": the model's logits are not finite; lower --lr");
       }
-      rollout.answers.push_back({std::move(completion.ids), std::move(completion.logprobs), completion.finish});
+      rollout.answers.push_back({std::move(completion.ids), std::move(completion.logprobs), std::move(completion.routed),
+                                 completion.finish});
     }
   }
   return rollout;
@@ -165,19 +166,19 @@ void Grpo::reward(int64_t number, Rollout& rollout) const {
 
 // Answers without advantage teach nothing and are left out of the backward pass; they stay in the normaliser, so that the
 // gradient is the same as if they had been in. With a KL term they teach, and stay.
-std::vector<Batch> Grpo::make_batches(const Rollout& rollout, std::vector<PolicyRows>& all_rows) const {
+std::vector<Grpo::PolicyBatch> Grpo::make_batches(const Rollout& rollout) const {
   const LossNorm norm = parse_loss_norm(config_.loss_norm);
   const double normaliser = normaliser_of(rollout, norm, config_.max_tokens);
   const bool with_kl = reference_ != nullptr, mask = parse_overlong(config_.overlong) == Overlong::kMask;
-  const PackingConfig packing{decoder_.config().num_nextn_predict_layers};
-  std::vector<Batch> batches;
-  BatchBuilder builder(packing);
-  PolicyRows rows;
+  std::vector<PolicyBatch> batches;
+  BatchBuilder builder({decoder_.config().num_nextn_predict_layers});
+  PolicyBatch current;
   const auto flush = [&] {
-    if (rows.weight.empty()) return;
-    batches.push_back(builder.finish());
-    all_rows.push_back(std::move(rows));
-    rows = {};
+    if (current.rows.weight.empty()) return;
+    current.batch = builder.finish();
+    current.routes.replay = true;
+    batches.push_back(std::move(current));
+    current = {};
   };
   for (size_t i = 0; i < rollout.answers.size(); ++i) {
     const Rollout::Answer& answer = rollout.answers[i];
@@ -186,36 +187,60 @@ std::vector<Batch> Grpo::make_batches(const Rollout& rollout, std::vector<Policy
     const std::vector<int32_t>& prompt = rollout.prompts[i / static_cast<size_t>(config_.group_size)];
     std::vector<int32_t> ids = prompt;
     ids.insert(ids.end(), answer.ids.begin(), answer.ids.end());
-    if (static_cast<int64_t>(rows.weight.size() + ids.size()) > config_.microbatch_tokens) flush();
+    if (static_cast<int64_t>(current.rows.weight.size() + ids.size()) > config_.microbatch_tokens) flush();
     std::vector<float> weights(prompt.size(), 0.0f);
     weights.resize(ids.size(), 1.0f);
     builder.add(ids, weights, static_cast<int64_t>(ids.size()));
+    add_routes(answer, prompt.size(), current.routes);
     const double share = norm == LossNorm::kSeq ? 1 / static_cast<double>(answer.ids.size()) : 1;
     for (size_t row = 0; row + 1 < ids.size(); ++row) {  // row r predicts id r + 1
       const bool counts = row + 1 >= prompt.size();
-      rows.weight.push_back(counts ? share / normaliser : 0);
-      rows.advantage.push_back(answer.advantage);
-      rows.sampler_logprob.push_back(counts ? answer.logprobs[row + 1 - prompt.size()] : 0);
+      current.rows.weight.push_back(counts ? share / normaliser : 0);
+      current.rows.advantage.push_back(answer.advantage);
+      current.rows.sampler_logprob.push_back(counts ? answer.logprobs[row + 1 - prompt.size()] : 0);
     }
   }
   flush();
   return batches;
 }
 
-void Grpo::add_reference(const std::vector<Batch>& batches, std::vector<PolicyRows>& rows) {
-  for (size_t i = 0; i < batches.size(); ++i) {
-    Pass pass{kernels_, memory_};
-    const Tensor hidden = reference_->forward(pass, batches[i].ids, batches[i].layout);
-    rows[i].reference_logprob = target_logprobs(pass, hidden, reference_->lm_head(), batches[i].targets);
+// The rows of one answer: prompt rows choose for themselves (the sampler computed them in the training form), the others follow.
+void Grpo::add_routes(const Rollout::Answer& answer, size_t prompt_tokens, RouteLog& routes) const {
+  const ModelConfig& config = decoder_.config();
+  const auto layers = static_cast<size_t>(config.expert_layers() - config.num_nextn_predict_layers);
+  if (config.n_routed_experts == 0 || layers == 0) return;
+  const auto k = static_cast<size_t>(config.num_experts_per_tok);
+  const size_t fed = answer.ids.size() - 1;  // the last id was not
+  FATHOM_CHECK(answer.routed.size() == fed * layers * k, "grpo: ", answer.routed.size(), " routes for an answer of ",
+               answer.ids.size(), " tokens, ", layers, " expert layers of ", k);
+  routes.expert.resize(layers);
+  for (size_t layer = 0; layer < layers; ++layer) {
+    std::vector<int32_t>& rows = routes.expert[layer];
+    rows.insert(rows.end(), prompt_tokens * k, -1);
+    for (size_t token = 0; token < fed; ++token) {
+      const auto first = answer.routed.begin() + static_cast<std::ptrdiff_t>((token * layers + layer) * k);
+      rows.insert(rows.end(), first, first + static_cast<std::ptrdiff_t>(k));
+    }
   }
 }
 
-StepReport Grpo::accumulate(const std::vector<Batch>& batches, const std::vector<PolicyRows>& rows, PolicyStats& stats) {
+void Grpo::add_reference(std::vector<PolicyBatch>& batches) {
+  for (PolicyBatch& b : batches) {
+    Pass pass{kernels_, memory_};
+    const Tensor hidden = reference_->forward(pass, b.batch.ids, b.batch.layout);
+    b.rows.reference_logprob = target_logprobs(pass, hidden, reference_->lm_head(), b.batch.targets);
+  }
+}
+
+StepReport Grpo::accumulate(std::vector<PolicyBatch>& batches, PolicyStats& stats) {
   const PolicyLossConfig loss{parse_loss_norm(config_.loss_norm), config_.clip_low, config_.clip_high, parse_kl(config_.kl),
                               config_.kl_beta};
+  std::vector<Batch> plain;
+  for (PolicyBatch& b : batches) plain.push_back(std::move(b.batch));
   StepOptions options = step_options(0);
-  options.objective = [&](size_t i) { return policy_objective(rows[i], loss, stats); };
-  return trainer_.accumulate(batches, options);
+  options.objective = [&](size_t i) { return policy_objective(batches[i].rows, loss, stats); };
+  options.routes = [&](size_t i) { return &batches[i].routes; };
+  return trainer_.accumulate(plain, options);
 }
 
 StepOptions Grpo::step_options(int64_t number) const {
@@ -282,12 +307,11 @@ GrpoReport Grpo::step(int64_t number) {
   report.prompt_tokens = engine_->stats().prompt_tokens;
   engine_->reset_stats();
 
-  std::vector<PolicyRows> rows;
-  const std::vector<Batch> batches = make_batches(rollout_, rows);
+  std::vector<PolicyBatch> batches = make_batches(rollout_);
   if (batches.empty()) return report;  // every group agreed: nothing to learn
-  if (reference_ != nullptr) add_reference(batches, rows);
+  if (reference_ != nullptr) add_reference(batches);
   PolicyStats stats;
-  const StepReport done = trainer_.apply(accumulate(batches, rows, stats), step_options(number));
+  const StepReport done = trainer_.apply(accumulate(batches, stats), step_options(number));
   report.train_s = timer.seconds() - sampled - report.reward_s;
   report.applied = done.applied;
   report.grad_norm = done.grad_norm;

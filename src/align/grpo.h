@@ -74,6 +74,7 @@ struct Rollout {
   struct Answer {
     std::vector<int32_t> ids;
     std::vector<double> logprobs;
+    std::vector<int32_t> routed;  // as Completion::routed
     FinishReason finish = FinishReason::kNone;
     double reward = 0;
     bool right = false, reasons = false;
@@ -109,8 +110,13 @@ class Grpo {
 
   // Its parts, for tests and for callers that look inside.
   Rollout sample(int64_t number);
-  std::vector<Batch> make_batches(const Rollout& rollout, std::vector<PolicyRows>& rows) const;
-  StepReport accumulate(const std::vector<Batch>& batches, const std::vector<PolicyRows>& rows, PolicyStats& stats);
+  struct PolicyBatch {
+    Batch batch;
+    PolicyRows rows;
+    RouteLog routes;  // answers are trained on the experts that sampled them
+  };
+  std::vector<PolicyBatch> make_batches(const Rollout& rollout) const;
+  StepReport accumulate(std::vector<PolicyBatch>& batches, PolicyStats& stats);
 
   Trainer& trainer() { return trainer_; }
   const Rollout& last_rollout() const { return rollout_; }
@@ -123,7 +129,8 @@ class Grpo {
   static std::vector<Task> parse_tasks(const std::vector<std::string>& texts);
   std::vector<Problem> problems_of(int64_t number) const;
   void reward(int64_t number, Rollout& rollout) const;
-  void add_reference(const std::vector<Batch>& batches, std::vector<PolicyRows>& rows);
+  void add_reference(std::vector<PolicyBatch>& batches);
+  void add_routes(const Rollout::Answer& answer, size_t prompt_tokens, RouteLog& routes) const;
   void check_gap(const GrpoReport& report) const;
   GrpoReport describe(const Rollout& rollout) const;
   StepOptions step_options(int64_t number) const;

@@ -7,12 +7,12 @@ namespace {
 
 constexpr int64_t kMostThreads = 1024;
 
-void check_precision(const std::string& precision) {
-  if (precision == "auto" || precision == "f32") return;
-  if (precision == "bf16" || precision == "fp8") {
-    fail(ErrorCode::kUsage, "--precision ", precision, " is not supported so far; f32 is");
-  }
-  fail(ErrorCode::kUsage, "--precision is '", precision, "'; expected auto or f32");
+// auto is f32: what sampler and trainer must agree in, and what repeats on every machine.
+Precision parse_precision(const std::string& precision) {
+  if (precision == "auto" || precision == "f32") return Precision::kF32;
+  if (precision == "bf16") return Precision::kBF16;
+  if (precision == "fp8") fail(ErrorCode::kUsage, "--precision fp8 is not supported so far; f32 and bf16 are");
+  fail(ErrorCode::kUsage, "--precision is '", precision, "'; expected auto, f32 or bf16");
 }
 
 }  // namespace
@@ -22,19 +22,19 @@ void add_device_flags(Command& command, DeviceFlags& flags, const std::string& p
   command.option("--threads,-t", flags.threads, "threads that compute; 0: one for each core")
       .option("--isa", flags.isa,
               "highest instruction set to use: auto, plain, avx2, avx512 or amx")
-      .option("--precision" + alias, flags.precision, "arithmetic: auto or f32")
+      .option("--precision" + alias, flags.precision, "arithmetic of matrix products: auto (f32), f32, or bf16 with AMX")
       .option("--memory-mb", flags.memory_mb, "refuse to take more memory than this; 0: no limit");
 }
 
 Device open_device(const DeviceFlags& flags) {
-  check_precision(flags.precision);
+  DeviceConfig config;
+  config.precision = parse_precision(flags.precision);
   if (flags.threads < 0 || flags.threads > kMostThreads) {
     fail(ErrorCode::kUsage, "--threads is ", flags.threads, "; expected 1 to ", kMostThreads,
          ", or 0 for all cores");
   }
   if (flags.memory_mb < 0)
     fail(ErrorCode::kUsage, "--memory-mb is ", flags.memory_mb, "; expected 0 or more");
-  DeviceConfig config;
   if (flags.isa != "auto") config.isa = parse_isa(flags.isa);
   config.threads = static_cast<int>(flags.threads);
   config.memory_limit = static_cast<size_t>(flags.memory_mb) * 1000000;

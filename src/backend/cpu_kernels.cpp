@@ -79,6 +79,12 @@ KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choic
                  "157 to 180 GFLOP/s a thread, AVX2 105");
   choose.product("grouped_tn", table.grouped_tn, &avx512::grouped_tn, &avx2::grouped_tn,
                  "160 to 170 GFLOP/s a thread, AVX2 96");
+  choose.product("matmul_exact_nt", table.matmul_exact_nt, &avx512::matmul_nt, &avx2::matmul_nt,
+                 "as matmul_nt, whatever the precision");
+  choose.product("matmul_exact_nn", table.matmul_exact_nn, &avx512::matmul_nn, &avx2::matmul_nn,
+                 "as matmul_nn, whatever the precision");
+  choose.product("matmul_exact_tn", table.matmul_exact_tn, &avx512::matmul_tn, &avx2::matmul_tn,
+                 "as matmul_tn, whatever the precision");
   choose.highway("add_bias", table.add_bias, &cpu::add_bias, "4.3 to 7.3 times");
   choose.highway("bias_backward", table.bias_backward, &cpu::bias_backward, "8.7 to 12 times");
 
@@ -132,6 +138,32 @@ KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choic
   choose.highway("adamw", table.adamw, &cpu::adamw, "3 to 4.5 times");
   choose.highway("sum_squares", table.sum_squares, &cpu::sum_squares, "4.9 to 7 times");
   return table;
+}
+
+KernelTable reference_bf16_kernels() {
+  KernelTable table = reference_kernels();
+  table.matmul_nt = &reference::matmul_bf16_nt;
+  table.matmul_nn = &reference::matmul_bf16_nn;
+  table.matmul_tn = &reference::matmul_bf16_tn;
+  table.grouped_nt = &reference::grouped_bf16_nt;
+  table.grouped_nn = &reference::grouped_bf16_nn;
+  table.grouped_tn = &reference::grouped_bf16_tn;
+  return table;
+}
+
+void use_bf16_products(KernelTable& table, std::vector<KernelChoice>& choices) {
+  table.matmul_nt = &amx::matmul_bf16_nt;
+  table.matmul_nn = &amx::matmul_bf16_nn;
+  table.matmul_tn = &amx::matmul_bf16_tn;
+  table.grouped_nt = &amx::grouped_bf16_nt;
+  table.grouped_nn = &amx::grouped_bf16_nn;
+  table.grouped_tn = &amx::grouped_bf16_tn;
+  for (KernelChoice& choice : choices) {
+    const bool product = choice.op.starts_with("matmul_") || choice.op.starts_with("grouped_");
+    if (!product || choice.op.starts_with("matmul_exact_")) continue;
+    choice.version = "amx";
+    choice.reason = "operands rounded to bf16; 500 to 1000 GFLOP/s a thread, f32 has 175";
+  }
 }
 
 void limit_highway(const CpuFeatures& cpu) {

@@ -22,6 +22,10 @@ struct KernelChoice {
 // null; it gets one entry for each slot.
 KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choices = nullptr);
 
+// Products whose operands are rounded to bf16: their specification, and the AMX tiles that compute it.
+KernelTable reference_bf16_kernels();
+void use_bf16_products(KernelTable& table, std::vector<KernelChoice>& choices);
+
 // Keeps the Highway kernels of this process below what `cpu` lacks.
 void limit_highway(const CpuFeatures& cpu);
 

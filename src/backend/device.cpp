@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "backend/self_check.h"
+#include "base/error.h"
 #include "base/team.h"
 
 namespace fathom {
@@ -19,7 +20,17 @@ Device Device::open(const DeviceConfig& config) {
   device.compute_here();
   limit_highway(device.cpu());
   check_products(device.state_->kernels, device.state_->choices);
+  if (config.precision == Precision::kBF16) device.use_bf16();
   return device;
+}
+
+void Device::use_bf16() {
+  if (!state_->cpu.amx_bf16 || !request_amx()) {
+    fail(ErrorCode::kUsage, "precision bf16 needs AMX tiles, which this processor, its system or --isa does not give; ",
+         "without them f32 is faster. Use --precision f32");
+  }
+  use_bf16_products(state_->kernels, state_->choices);
+  check_products(state_->kernels, state_->choices, reference_bf16_kernels());
 }
 
 void Device::compute_here() const { set_team_size(state_->threads); }

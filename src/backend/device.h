@@ -13,7 +13,14 @@
 
 namespace fathom {
 
+// The arithmetic of matrix products. Everything else is f32, and so are router logits.
+enum class Precision {
+  kF32,
+  kBF16,  // operands rounded to bf16, sums in f32; needs AMX
+};
+
 struct DeviceConfig {
+  Precision precision = Precision::kF32;
   Isa isa = Isa::kAmx;      // kernels above this are not used
   int threads = 0;          // 0: all processors that this process may use
   size_t memory_limit = 0;  // bytes; 0: no limit of our own
@@ -46,6 +53,7 @@ class Device {
     int threads = 0;
   };
   explicit Device(std::unique_ptr<State> state) : state_(std::move(state)) {}
+  void use_bf16();
 
   std::unique_ptr<State> state_;
 };

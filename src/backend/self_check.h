@@ -9,7 +9,9 @@
 namespace fathom {
 
 // Runs matrix products, grouped products and attention of `table` against the references. One that
-// disagrees is replaced by its reference, with a warning, and its choice says so.
-void check_products(KernelTable& table, std::vector<KernelChoice>& choices);
+// disagrees is replaced by its reference, with a warning, and its choice says so. `plain` is the specification that fits
+// the table's precision.
+void check_products(KernelTable& table, std::vector<KernelChoice>& choices,
+                    const KernelTable& plain = reference_kernels());
 
 }  // namespace fathom

@@ -100,9 +100,12 @@ void Engine::finish(Sample& sample, const TokenEvent& event) {
   if (sample.group->request.sink) sample.group->request.sink(event);
 }
 
-void Engine::take_token(Sample& sample, std::span<const float> logits) {
+void Engine::take_token(Sample& sample, std::span<const float> logits, std::span<const int32_t> routed) {
   const Request& request = sample.group->request;
-  TokenEvent event{sample.group->id, sample.number};
+  TokenEvent event;
+  event.request = sample.group->id;
+  event.sample = sample.number;
+  event.routed = routed;
   const auto token = sample_token(logits, sample.sampling, static_cast<uint64_t>(sample.produced));
   if (!token) {
     event.finish = FinishReason::kNumericalError;
@@ -159,7 +162,7 @@ bool Engine::start_sample(Group& group) {
   sample->sampling.seed += static_cast<uint64_t>(sample->number);
   sample->sequence = cache_->fork(group.prompt);
   running_.push_back(std::move(sample));
-  take_token(*running_.back(), group.logits);
+  take_token(*running_.back(), group.logits, {});
   return true;
 }
 
@@ -191,7 +194,7 @@ void Engine::admit() {
       while (!group.cancelled && group.started < group.request.samples && start_sample(group)) progressed = true;
       if (!group.cancelled && group.started < group.request.samples) break;
       for (; group.cancelled && group.started < group.request.samples; ++group.started, ++group.finished) {
-        if (group.request.sink) group.request.sink({group.id, group.started, 0, 0, FinishReason::kCancelled});
+        if (group.request.sink) group.request.sink({group.id, group.started, 0, 0, FinishReason::kCancelled, {}});
       }
       if (group.computed) {
         promised_pages_ -= cache_->pages_for(static_cast<int64_t>(group.request.prompt.size()));
@@ -207,6 +210,21 @@ void Engine::admit() {
   }
 }
 
+namespace {
+
+// One row's experts, layer after layer.
+std::vector<int32_t> routed_of_row(const RouteLog& routes, size_t row, size_t rows) {
+  std::vector<int32_t> experts;
+  for (const std::vector<int32_t>& layer : routes.expert) {
+    const size_t k = layer.size() / rows;
+    experts.insert(experts.end(), layer.begin() + static_cast<std::ptrdiff_t>(row * k),
+                   layer.begin() + static_cast<std::ptrdiff_t>((row + 1) * k));
+  }
+  return experts;
+}
+
+}  // namespace
+
 void Engine::decode() {
   if (running_.empty()) return;
   const Timer timer;
@@ -220,6 +238,8 @@ void Engine::decode() {
     layout.starts.push_back(static_cast<int32_t>(ids.size()));
     layout.cached.push_back(&sample->sequence);
   }
+  RouteLog routes;
+  pass.routes = &routes;
   const Tensor logits = decoder_.logits(pass, decoder_.forward(pass, ids, layout, cache_.get()));
   if (!waiting_.empty()) {
     stats_.busy_slots += static_cast<int64_t>(running_.size());
@@ -229,7 +249,9 @@ void Engine::decode() {
   for (size_t i = 0; i < running_.size(); ++i) {
     Sample& sample = *running_[i];
     ++sample.sequence.length;
-    take_token(sample, {logits.data<float>() + static_cast<int64_t>(i) * logits.cols(), static_cast<size_t>(logits.cols())});
+    take_token(sample,
+               {logits.data<float>() + static_cast<int64_t>(i) * logits.cols(), static_cast<size_t>(logits.cols())},
+               routed_of_row(routes, i, running_.size()));
   }
   stats_.decode_seconds += timer.seconds();
 }
@@ -237,7 +259,7 @@ void Engine::decode() {
 void Engine::drop_finished() {
   for (const auto& sample : running_) {
     if (!sample->done && sample->group->cancelled) {
-      finish(*sample, {sample->group->id, sample->number, 0, 0, FinishReason::kCancelled});
+      finish(*sample, {sample->group->id, sample->number, 0, 0, FinishReason::kCancelled, {}});
     }
   }
   std::erase_if(running_, [](const auto& sample) { return sample->done; });
@@ -264,6 +286,7 @@ std::vector<std::vector<Completion>> generate(Engine& engine, std::vector<Reques
       if (event.finish == FinishReason::kNumericalError || event.finish == FinishReason::kCancelled) return;
       completion.ids.push_back(event.token);
       completion.logprobs.push_back(event.logprob);
+      completion.routed.insert(completion.routed.end(), event.routed.begin(), event.routed.end());
     };
     engine.submit(std::move(requests[i]));
   }

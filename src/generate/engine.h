@@ -29,6 +29,9 @@ struct TokenEvent {
   int32_t token = 0;    // meaningless when finish is kCancelled or kNumericalError
   double logprob = 0;
   FinishReason finish = FinishReason::kNone;
+  // Experts that the token before this one was sent to, [expert layers · k]; empty for the first token and in dense models.
+  // Valid during the call.
+  std::span<const int32_t> routed = {};
 };
 
 struct Request {
@@ -82,7 +85,7 @@ class Engine {
   void prefill(const std::vector<Group*>& groups);
   bool start_sample(Group& group);
   void decode();
-  void take_token(Sample& sample, std::span<const float> logits);
+  void take_token(Sample& sample, std::span<const float> logits, std::span<const int32_t> routed);
   void finish(Sample& sample, const TokenEvent& event);
   void drop_finished();
   int64_t reserved_pages(const Group& group) const;
@@ -105,6 +108,7 @@ class Engine {
 struct Completion {
   std::vector<int32_t> ids;      // the stop id included
   std::vector<double> logprobs;  // one per id
+  std::vector<int32_t> routed;   // [ids − 1][expert layers · k], for all but the last id, which was not fed; empty: dense
   FinishReason finish = FinishReason::kNone;
 };
 // [requests][samples]. The requests' sinks are replaced.

@@ -138,6 +138,7 @@ Tensor Decoder::multi_token_forward(Pass& pass, const Tensor& hidden, const Mult
                                     std::span<const float> sequence_share) const {
   FATHOM_CHECK(!multi_token_heads_.empty(), "decoder: this model has no multi-token head (num_nextn_predict_layers is 0)");
   const MultiTokenHead& head = multi_token_heads_.front();
+  FATHOM_CHECK(pass.routes == nullptr || pass.routes->replay, "decoder: routes are written down for the main model only");
   const auto eps = static_cast<float>(config_.rms_norm_eps);
   const Tensor next = rms_norm(pass, embedding(pass, rows.ids, embed_tokens_), head.enorm, eps);
   const Tensor state = rms_norm(pass, select_rows(pass, hidden, rows.rows), head.hnorm, eps);

@@ -11,6 +11,21 @@
 
 namespace fathom {
 
+namespace {
+
+std::span<const int32_t> routes_to_follow(const Pass& pass, size_t index) {
+  const bool replays = pass.routes && pass.routes->replay && index < pass.routes->expert.size();
+  return replays ? std::span<const int32_t>(pass.routes->expert[index]) : std::span<const int32_t>();
+}
+
+void write_down(const Tensor& expert, RouteLog& log, size_t index) {
+  if (log.expert.size() <= index) log.expert.resize(index + 1);
+  const int32_t* ids = expert.data<int32_t>();
+  log.expert[index].assign(ids, ids + expert.shape().elements());
+}
+
+}  // namespace
+
 Experts::Experts(const ExpertsShape& shape, const std::string& prefix) : shape_(shape) {
   const int64_t experts = shape.route.n_routed_experts, width = shape.moe_intermediate_size;
   gate_ = matrix_parameter(prefix + "gate.weight", experts, shape.hidden_size);
@@ -29,9 +44,11 @@ Experts::Experts(const ExpertsShape& shape, const std::string& prefix) : shape_(
 Tensor Experts::forward(Pass& pass, const Tensor& x, const RowContext& context, size_t index) const {
   RouteShape route = shape_.route;
   if (context.sequence_share.empty()) route.balance_alpha = 0;  // no training step: no balance loss
-  const Tensor logits = linear(pass, x, gate_);  // [tokens, experts]
+  const Tensor logits = linear(pass, x, gate_, nullptr, Operands::kExact);  // [tokens, experts]
   const Routed routed =
-      topk_route(pass, logits, e_score_correction_bias_.value, route, context.starts, context.sequence_share);
+      topk_route(pass, logits, e_score_correction_bias_.value, route, context.starts, context.sequence_share,
+                 routes_to_follow(pass, index));
+  if (pass.routes && !pass.routes->replay) write_down(routed.expert, *pass.routes, index);
   if (pass.stats) pass.stats->add_expert_counts(index, count_experts(routed.expert, route.n_routed_experts));
 
   const ExpertOrder order = order_by_expert(pass, routed.expert, route.n_routed_experts);

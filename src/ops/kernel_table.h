@@ -63,6 +63,11 @@ struct KernelTable : BasicKernels {
   void (*matmul_nt)(Stream*, ConstView a, ConstView b, View c, bool accumulate) = nullptr;
   void (*matmul_nn)(Stream*, ConstView a, ConstView b, View c, bool accumulate) = nullptr;
   void (*matmul_tn)(Stream*, ConstView a, ConstView b, View c, bool accumulate) = nullptr;
+  // The same, and always in the arithmetic of the operands' own type: what may not be rounded (router logits). The slots above
+  // round their operands to bf16 on a device of that precision.
+  void (*matmul_exact_nt)(Stream*, ConstView a, ConstView b, View c, bool accumulate) = nullptr;
+  void (*matmul_exact_nn)(Stream*, ConstView a, ConstView b, View c, bool accumulate) = nullptr;
+  void (*matmul_exact_tn)(Stream*, ConstView a, ConstView b, View c, bool accumulate) = nullptr;
   // Grouped: rows [offsets[g], offsets[g+1]) of a meet b[g]. offsets [groups + 1] i32.
   // nt: a [rows, k], b [groups, n, k], c [rows, n].  nn: a [rows, k], b [groups, k, n], c [rows, n].
   void (*grouped_nt)(Stream*, ConstView a, ConstView offsets, ConstView b, View c) = nullptr;

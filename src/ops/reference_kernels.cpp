@@ -25,6 +25,9 @@ KernelTable reference_kernels() {
   table.matmul_nt = &reference::matmul_nt;
   table.matmul_nn = &reference::matmul_nn;
   table.matmul_tn = &reference::matmul_tn;
+  table.matmul_exact_nt = &reference::matmul_nt;
+  table.matmul_exact_nn = &reference::matmul_nn;
+  table.matmul_exact_tn = &reference::matmul_tn;
   table.grouped_nt = &reference::grouped_nt;
   table.grouped_nn = &reference::grouped_nn;
   table.grouped_tn = &reference::grouped_tn;

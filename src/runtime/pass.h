@@ -23,12 +23,21 @@ struct PassStats {
   void add_expert_counts(size_t layer, const std::vector<int64_t>& counts);
 };
 
+// The experts that rows were sent to, by expert layer: written down by a sampling pass, followed by a training pass on the same
+// tokens. Two forms of one computation round differently, and a token on the edge between two experts would otherwise train
+// another path than the one that was sampled (DeepSeek-V3.2, arXiv:2512.02556, "keep routing").
+struct RouteLog {
+  bool replay = false;                       // follow instead of write
+  std::vector<std::vector<int32_t>> expert;  // [expert layers][rows · k]; −1: the row chooses for itself
+};
+
 struct Pass {
   const KernelTable& kernels;
   Allocator& memory;
   Stream* stream = nullptr;
   Tape* tape = nullptr;
   PassStats* stats = nullptr;
+  RouteLog* routes = nullptr;  // of the main model's layers; null: every row chooses, nothing is written down
 
   Tensor empty(const Shape& shape, DType dtype) { return Tensor(memory, shape, dtype); }
   Tensor zeros(const Shape& shape, DType dtype);

@@ -38,6 +38,7 @@ void Trainer::run_microbatch(const Batch& batch, size_t index, double normaliser
                              const StepOptions& options, StepReport& report, PassStats& stats) {
   Tape tape;
   Pass pass{kernels_, memory_, nullptr, &tape, &stats};
+  if (options.routes) pass.routes = options.routes(index);
   const std::vector<float> shares = sequence_shares(batch, normaliser);
   const Tensor hidden = decoder_.forward(pass, batch.ids, batch.layout, nullptr, shares);
   const TokenObjective objective =

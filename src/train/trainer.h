@@ -19,6 +19,8 @@ struct StepOptions {
   double bias_update_speed = 0;    // of the expert correction bias, applied after the step
   // The objective of each microbatch; empty: cross-entropy under the one normaliser of the step.
   std::function<TokenObjective(size_t microbatch)> objective;
+  // Experts that the rows of each microbatch must take, as the sampler did; empty: rows choose for themselves.
+  std::function<RouteLog*(size_t microbatch)> routes;
 };
 
 struct StepReport {

@@ -23,38 +23,55 @@ void check(const Tensor& x, const Parameter& weight, const Parameter* bias) {
                "; convert one of them");
 }
 
+struct Products {
+  void (*nt)(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+  void (*nn)(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+  void (*tn)(Stream*, ConstView a, ConstView b, View c, bool accumulate);
+};
+
+Products products(const KernelTable& table, Operands operands) {
+  if (operands == Operands::kExact) {
+    return {table.matmul_exact_nt, table.matmul_exact_nn, table.matmul_exact_tn};
+  }
+  return {table.matmul_nt, table.matmul_nn, table.matmul_tn};
+}
+
 // x: with its values where the weight is trained, else a handle without data.
 void backward(Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias,
-              const Tensor& dy) {
-  const KernelTable& kernels = pass.kernels;
+              Operands operands, const Tensor& dy) {
+  const Products product = products(pass.kernels, operands);
   bool accumulate = false;
   if (Tensor dx = pass.tape->grad_target(pass, x, accumulate)) {
-    kernels.matmul_nn(pass.stream, dy.read(), weight.value.read(), dx.write(), accumulate);
+    product.nn(pass.stream, dy.read(), weight.value.read(), dx.write(), accumulate);
   }
   if (weight.wants_grad(pass)) {
     Tensor dw = weight.grad_target(pass, accumulate);
-    kernels.matmul_tn(pass.stream, dy.read(), x.read(), dw.write(), accumulate);
+    product.tn(pass.stream, dy.read(), x.read(), dw.write(), accumulate);
   }
   if (bias != nullptr && bias->wants_grad(pass)) {
     Tensor db = bias->grad_target(pass, accumulate);
-    kernels.bias_backward(pass.stream, dy.read(), db.write(), accumulate);
+    pass.kernels.bias_backward(pass.stream, dy.read(), db.write(), accumulate);
   }
 }
 
 }  // namespace
 
-Tensor linear(Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias) {
+Tensor linear(Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias,
+              Operands operands) {
   check(x, weight, bias);
   Tensor y = pass.empty({x.rows(), weight.value.dim(0)}, x.dtype());
-  pass.kernels.matmul_nt(pass.stream, x.read(), weight.value.read(), y.write(), false);
+  products(pass.kernels, operands)
+      .nt(pass.stream, x.read(), weight.value.read(), y.write(), false);
   if (bias != nullptr) pass.kernels.add_bias(pass.stream, bias->value.read(), y.write());
 
   const bool bias_trained = bias != nullptr && bias->wants_grad(pass);
   if (!needs_grad(pass, {&x}) && !weight.wants_grad(pass) && !bias_trained) return y;
   pass.tape->record(
       "linear", y,
-      [x = Saved(weight.wants_grad(pass) ? x : x.without_data()), &weight, bias](
-          Pass& p, const Tensor& dy) { backward(p, x.get("linear"), weight, bias, dy); });
+      [x = Saved(weight.wants_grad(pass) ? x : x.without_data()), &weight, bias,
+       operands](Pass& p, const Tensor& dy) {
+        backward(p, x.get("linear"), weight, bias, operands, dy);
+      });
   return y;
 }
 

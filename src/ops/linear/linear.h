@@ -7,6 +7,12 @@
 
 namespace fathom {
 
-Tensor linear(Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias = nullptr);
+enum class Operands {
+  kAsDevice,  // rounded to bf16 on a device of that precision
+  kExact,     // never rounded: router logits
+};
+
+Tensor linear(Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias = nullptr,
+              Operands operands = Operands::kAsDevice);
 
 }  // namespace fathom

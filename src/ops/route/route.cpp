@@ -45,17 +45,50 @@ void check_inputs(const Tensor& logits, const Tensor& bias, const RouteShape& sh
                " sequences, got ", sequence_share.size());
 }
 
+// Replaces the choice of the rows that must follow another, and their weights, by the equations of the kernel.
+void follow_choice(const Tensor& score, std::span<const int32_t> follow, const RouteShape& shape, Routed& routed) {
+  dispatch_float(score.dtype(), "topk_route", [&](auto zero) {
+    using T = decltype(zero);
+    const ConstView scores = score.read();
+    View expert = routed.expert.write(), weight = routed.weight.write();
+    const int64_t k = shape.num_experts_per_tok;
+    for (int64_t t = 0; t < scores.rows(); ++t) {
+      const int32_t* wanted = follow.data() + t * k;
+      if (wanted[0] < 0) continue;
+      T sum = static_cast<T>(1e-20);
+      for (int64_t i = 0; i < k; ++i) sum += scores.row<T>(t)[wanted[i]];
+      const T divisor = shape.norm_topk_prob && k > 1 ? sum : T{1};
+      for (int64_t i = 0; i < k; ++i) {
+        expert.row<int32_t>(t)[i] = wanted[i];
+        weight.row<T>(t)[i] = scores.row<T>(t)[wanted[i]] / divisor * static_cast<T>(shape.routed_scaling_factor);
+      }
+    }
+  });
+}
+
+void check_follow(std::span<const int32_t> follow, int64_t tokens, const RouteShape& shape) {
+  FATHOM_CHECK(static_cast<int64_t>(follow.size()) == tokens * shape.num_experts_per_tok, "topk_route: ", follow.size(),
+               " experts to follow for ", tokens, " rows of ", shape.num_experts_per_tok);
+  for (const int32_t id : follow) {
+    FATHOM_CHECK(id >= -1 && id < shape.n_routed_experts, "topk_route: expert ", id, " to follow, of ",
+                 shape.n_routed_experts);
+  }
+}
+
 }  // namespace
 
 Routed topk_route(Pass& pass, const Tensor& logits, const Tensor& bias, const RouteShape& shape,
-                  std::span<const int32_t> starts, std::span<const float> sequence_share) {
+                  std::span<const int32_t> starts, std::span<const float> sequence_share,
+                  std::span<const int32_t> follow) {
   check_shape(shape);
   check_inputs(logits, bias, shape, starts, sequence_share);
+  if (!follow.empty()) check_follow(follow, logits.rows(), shape);
   const int64_t tokens = logits.rows(), k = shape.num_experts_per_tok;
   Tensor score = pass.empty({tokens, shape.n_routed_experts}, logits.dtype());
   Routed routed{pass.empty({tokens, k}, DType::kI32), pass.empty({tokens, k}, logits.dtype())};
   pass.kernels.topk_route(pass.stream, logits.read(), bias.read(), shape, score.write(),
                           routed.expert.write(), routed.weight.write());
+  if (!follow.empty()) follow_choice(score, follow, shape, routed);
   if (shape.balance_alpha > 0 && pass.stats != nullptr) {
     pass.stats->balance_loss +=
         pass.kernels.balance_loss(pass.stream, score.read(), routed.expert.read(),

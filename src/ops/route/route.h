@@ -24,8 +24,11 @@ struct Routed {
   Tensor weight;  // [tokens, k]
 };
 
+// `follow` [tokens · k], or empty: experts that a row must take instead of its own choice (−1: its own). Their weights are
+// computed from this pass's scores all the same.
 Routed topk_route(Pass& pass, const Tensor& logits, const Tensor& bias, const RouteShape& shape,
-                  std::span<const int32_t> starts, std::span<const float> sequence_share);
+                  std::span<const int32_t> starts, std::span<const float> sequence_share,
+                  std::span<const int32_t> follow = {});
 
 // Tokens per expert, for statistics and bias balancing. expert [tokens, k] i32.
 std::vector<int64_t> count_experts(const Tensor& expert, int64_t n_routed_experts);
