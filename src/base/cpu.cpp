@@ -1,8 +1,12 @@
 #include "base/cpu.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 
 #include "base/error.h"
 
@@ -11,7 +15,6 @@
 #endif
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 namespace fathom {
@@ -111,6 +114,13 @@ CpuFeatures capped(CpuFeatures cpu, Isa limit) {
   if (limit < Isa::kAvx512) cpu.avx512 = cpu.avx512_bf16 = cpu.avx512_vnni = false;
   if (limit < Isa::kAvx2) cpu.avx2 = cpu.fma = false;
   return cpu;
+}
+
+size_t machine_memory_bytes() {
+  const size_t machine = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  size_t group = 0;
+  std::ifstream limit("/sys/fs/cgroup/memory.max");  // absent, or "max", where there is no limit
+  return limit >> group && group > 0 ? std::min(machine, group) : machine;
 }
 
 bool request_amx() {

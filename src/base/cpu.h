@@ -3,6 +3,7 @@
 // Threads: any. AMX needs the system's permission first: request_amx().
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,9 @@ struct CpuFeatures {
 };
 
 CpuFeatures detect_cpu();
+
+// Main memory that this process may fill: the machine's, or less where its control group says so.
+size_t machine_memory_bytes();
 
 // Families of kernels, each including those before it.
 enum class Isa { kPlain, kAvx2, kAvx512, kAmx };

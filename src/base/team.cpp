@@ -11,8 +11,9 @@
 namespace fathom {
 namespace {
 
-// The number of the loop in the upper bits, the next unclaimed task in the lower ones: claiming is one compare-and-swap, and
-// a helper that slept through a loop cannot claim from the next one by mistake.
+// The number of the loop in the upper bits, how many of its tasks are unclaimed in the lower ones: claiming is one
+// compare-and-swap. While a task is unclaimed its loop cannot end, so what a helper read about the loop before a successful
+// swap is true; with none left there is nothing to claim, whatever the next loop's fields already say.
 constexpr int kTaskBits = 40;
 constexpr uint64_t kTaskMask = (uint64_t{1} << kTaskBits) - 1;
 constexpr int kSpins = 4000;       // about 100 microseconds: longer than the gaps between the loops of a step
@@ -63,7 +64,7 @@ class Team {
     context_.store(context, std::memory_order_relaxed);
     tasks_.store(tasks, std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
-    ticket_.store(++loop_ << kTaskBits, std::memory_order_seq_cst);
+    ticket_.store(++loop_ << kTaskBits | static_cast<uint64_t>(tasks), std::memory_order_seq_cst);
     if (sleepers_.load(std::memory_order_seq_cst) > 0) ticket_.notify_all();
     work(0);
     // What is left is in helpers' hands; if they are kept from running, let them have this processor.
@@ -82,12 +83,12 @@ class Team {
   void work(int member) {
     for (;;) {
       uint64_t ticket = ticket_.load(std::memory_order_acquire);
-      const auto index = static_cast<int64_t>(ticket & kTaskMask);
-      // These belong to the ticket's loop if the swap below succeeds: the caller replaces them only when all tasks are done.
+      const auto unclaimed = static_cast<int64_t>(ticket & kTaskMask);
+      if (unclaimed == 0) return;
       const team_detail::Task task = task_.load(std::memory_order_relaxed);
       void* const context = context_.load(std::memory_order_relaxed);
-      if (index >= tasks_.load(std::memory_order_relaxed)) return;
-      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+      const int64_t index = tasks_.load(std::memory_order_relaxed) - unclaimed;
+      if (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel)) continue;
       task(context, index, member);
       done_.fetch_add(1, std::memory_order_release);
     }
@@ -120,7 +121,6 @@ class Team {
 
   void stop_helpers() {
     stopping_.store(true, std::memory_order_release);
-    tasks_.store(0, std::memory_order_relaxed);
     ticket_.store(++loop_ << kTaskBits, std::memory_order_seq_cst);
     ticket_.notify_all();
     for (std::thread& helper : helpers_) helper.join();

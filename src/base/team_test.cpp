@@ -25,6 +25,17 @@ TEST(Team, DoesEveryTaskOnceInManyLoops) {
   }
 }
 
+// Loops of different lengths in close succession: a helper that is late for one must not claim from the next by mistake.
+TEST(Team, KeepsNeighbouringLoopsApart) {
+  set_team_size(4);
+  for (int round = 0; round < 200000; ++round) {
+    const int64_t tasks = 2 + round % 7;
+    std::atomic<int64_t> sum{0};
+    share_tasks(tasks, [&](int64_t task, int) { sum += task + 1; });
+    ASSERT_EQ(sum, tasks * (tasks + 1) / 2) << "round " << round;
+  }
+}
+
 TEST(Team, WakesSleepingHelpers) {
   set_team_size(2);
   for (int round = 0; round < 20; ++round) {
