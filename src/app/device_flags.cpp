@@ -23,7 +23,7 @@ void add_device_flags(Command& command, DeviceFlags& flags, const std::string& p
       .option("--isa", flags.isa,
               "highest instruction set to use: auto, plain, avx2, avx512 or amx")
       .option("--precision" + alias, flags.precision, "arithmetic of matrix products: auto (f32), f32, or bf16 with AMX")
-      .option("--memory-mb", flags.memory_mb, "refuse to take more memory than this; 0: no limit");
+      .option("--memory-mb", flags.memory_mb, "refuse to take more memory than this; 0: what the machine has");
 }
 
 Device open_device(const DeviceFlags& flags) {

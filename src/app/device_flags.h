@@ -13,7 +13,7 @@ struct DeviceFlags {
   int64_t threads = 0;  // 0: every core this process may use
   std::string isa = "auto";
   std::string precision = "auto";
-  int64_t memory_mb = 0;  // 0: no limit of our own
+  int64_t memory_mb = 0;  // 0: what the machine has
 };
 
 // `precision_alias` is another name of --precision, such as "--dtype", or "".

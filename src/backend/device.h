@@ -23,7 +23,7 @@ struct DeviceConfig {
   Precision precision = Precision::kF32;
   Isa isa = Isa::kAmx;      // kernels above this are not used
   int threads = 0;          // 0: all processors that this process may use
-  size_t memory_limit = 0;  // bytes; 0: no limit of our own
+  size_t memory_limit = 0;  // bytes; 0: what the machine has
 };
 
 class Device {
