@@ -19,10 +19,13 @@ struct GapBound {
 };
 GapBound gap_bound(const ModelConfig& config) { return config.mla() ? GapBound{1e-4, 1e-2} : GapBound{1e-5, 1e-3}; }
 
+constexpr int64_t kMostAnswers = 1'000'000;  // of a step, and problems of a task
+constexpr int64_t kMostSteps = 99'999'999;    // folders of checkpoints have eight digits
+
 int64_t parse_count(const std::string& text, const std::string& whole) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value <= 0) {
+  if (error != std::errc() || end != text.data() + text.size() || value <= 0 || value > kMostAnswers) {
     fail(ErrorCode::kUsage, "--tasks ", whole, ": expected TASK=COUNT or TASK:SIZE=COUNT, such as modsum=64 or modsum:8=64");
   }
   return value;
@@ -41,15 +44,28 @@ double normaliser_of(const Rollout& rollout, LossNorm norm, int64_t max_tokens) 
 void check_grpo_config(const GrpoConfig& c) {
   const auto at_least = [](const char* flag, double value, double low) {
     if (!(value >= low)) fail(ErrorCode::kUsage, flag, " is ", value, "; expected ", low, " or more");
+    if (std::isinf(value)) fail(ErrorCode::kUsage, flag, " is ", value, "; expected a finite number");
+  };
+  const auto at_most = [](const char* flag, int64_t value, int64_t high) {
+    if (value > high) fail(ErrorCode::kUsage, flag, " is ", value, "; expected at most ", high);
   };
   at_least("--group-size", static_cast<double>(c.group_size), 2);
   at_least("--steps", static_cast<double>(c.steps), 1);
   at_least("--max-tokens", static_cast<double>(c.max_tokens), 1);
   at_least("--microbatch-tokens", static_cast<double>(c.microbatch_tokens), 1);
+  at_most("--group-size", c.group_size, kMostAnswers);
+  at_most("--steps", c.steps, kMostSteps);
+  at_least("--warmup-steps", static_cast<double>(c.warmup_steps), 0);
+  at_least("--weight-decay", c.weight_decay, 0);
+  at_least("--clip-norm", c.clip_norm, 0);
+  at_least("--mtp-weight", c.mtp_weight, 0);
+  at_least("--kl-beta", c.kl_beta, 0);
+  at_least("--overlong-cache", static_cast<double>(c.overlong_cache), 0);
+  at_least("--bias-update-speed", c.bias_update_speed, 0);
   at_least("--lr", c.lr, 0);
   at_least("--clip-low", c.clip_low, 0);
   at_least("--clip-high", c.clip_high, 0);
-  if (c.temperature <= 0) fail(ErrorCode::kUsage, "--temperature is ", c.temperature, "; sampling needs more than 0");
+  if (!(c.temperature > 0) || std::isinf(c.temperature)) fail(ErrorCode::kUsage, "--temperature is ", c.temperature, "; sampling needs more than 0");
   parse_loss_norm(c.loss_norm);
   parse_adv_scale(c.adv_scale);
   parse_kl(c.kl);
@@ -85,6 +101,12 @@ Grpo::Grpo(const KernelTable& kernels, Allocator& memory, Decoder& decoder, cons
       tasks_(parse_tasks(config.tasks)),
       reward_(find_reward(config.reward)),
       trainer_(kernels, memory, decoder, {0.9, 0.95, 1e-8, config.weight_decay, config.clip_norm}) {
+  int64_t problems = 0;
+  for (const Task& task : tasks_) problems += task.count;
+  if (problems > kMostAnswers / config.group_size) {
+    fail(ErrorCode::kUsage, "--tasks ask for ", problems, " problems a step and --group-size for ", config.group_size,
+         " answers to each; expected at most ", kMostAnswers, " answers");
+  }
   if (parse_kl(config.kl) == KlKind::kNone) return;
   reference_ = std::make_unique<Decoder>(decoder.config());
   reference_->allocate(memory);

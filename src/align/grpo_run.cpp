@@ -21,7 +21,8 @@ const std::vector<std::string> kFreeOnResume = {"out", "init", "steps", "exam_pr
 void check_same_settings(const GrpoRunConfig& config, const std::string& checkpoint) {
   const std::string path = join_path(checkpoint, "run.toml");
   const Json before = parse_toml(read_file(path), path);
-  for (const auto& [key, value] : fields_to_json(config).members()) {
+  const Json now = fields_to_json(config);
+  for (const auto& [key, value] : now.members()) {
     const Json* old = before.find(key);
     const bool free = std::find(kFreeOnResume.begin(), kFreeOnResume.end(), key) != kFreeOnResume.end();
     if (old == nullptr || *old == value || free) continue;
@@ -51,10 +52,11 @@ class GrpoRun {
       const GrpoReport report = grpo_->step(step_);
       ++step_;
       bad = std::isfinite(report.grad_norm) ? 0 : bad + 1;
+      if (bad > 0) warn(concat("the gradient is not finite; the step is skipped (", bad, " in a row)"));
       if (bad >= 10) fail(ErrorCode::kRuntime, "grpo: 10 steps in a row gave no finite gradient; lower --lr");
       record(report);
       if (config_.exam_every > 0 && step_ % config_.exam_every == 0) exam("exam");
-      if (config_.save_every > 0 && step_ % config_.save_every == 0 && step_ < config_.grpo.steps) save();
+      if (bad == 0 && config_.save_every > 0 && step_ % config_.save_every == 0 && step_ < config_.grpo.steps) try_to_save();
     }
     result.summary = Json::object({{"event", "summary"}, {"steps", step_}, {"before", before_}});
     if (step_ < config_.grpo.steps) {
@@ -77,6 +79,13 @@ class GrpoRun {
     if (config.init.empty()) fail(ErrorCode::kUsage, "--init is missing; give the model folder to start from");
     if (config.out.empty()) fail(ErrorCode::kUsage, "--out is missing; give a folder for checkpoints and metrics");
     check_grpo_config(config.grpo);
+    const auto at_least = [](const char* name, int64_t value, int64_t low) {
+      if (value < low) fail(ErrorCode::kUsage, flag_name(name), " is ", value, "; expected ", low, " or more");
+    };
+    at_least("exam_problems", config.exam_problems, 1);
+    at_least("exam_every", config.exam_every, 0);
+    at_least("save_every", config.save_every, 0);
+    at_least("keep", config.keep, 0);
     make_directories(config.out);
     return join_path(config.out, "run.lock");
   }
@@ -110,10 +119,28 @@ class GrpoRun {
 
   void record(const GrpoReport& report) {
     const Json row = grpo_metrics(step_, report);
-    metrics_->write(row);
+    try {
+      metrics_->write(row);
+    } catch (const Error& error) {
+      warn(concat("metrics not written: ", error.what()));  // the run goes on without
+    }
     Json event = Json::object({{"event", "step"}, {"steps", config_.grpo.steps}});
-    for (const auto& [key, value] : row.members()) event[key] = value;
+    const Json finite = finite_members(row);
+    for (const auto& [key, value] : finite.members()) event[key] = value;
     events_(event);
+  }
+
+  void warn(const std::string& message) {
+    events_(Json::object({{"event", "note"}, {"message", concat("step ", step_, ": ", message)}}));
+  }
+
+  // A full disk does not end the run: the earlier checkpoints stand, and space may come back before the next save.
+  void try_to_save() {
+    try {
+      save();
+    } catch (const Error& error) {
+      warn(concat("checkpoint not saved: ", error.what()));
+    }
   }
 
   void save() {

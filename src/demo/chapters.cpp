@@ -41,7 +41,8 @@ Json load_json(const std::vector<std::vector<int64_t>>& expert_counts) {
 // A step event is the metrics row, with the chapter and its length.
 void send_step(const DemoStage& stage, const ChapterTitle& title, int64_t steps, const Json& row) {
   Json event = Json::object({{"event", "step"}, {"chapter", title.name}, {"steps", steps}});
-  for (const auto& [key, value] : row.members()) event[key] = value;
+  const Json finite = finite_members(row);
+  for (const auto& [key, value] : finite.members()) event[key] = value;
   stage.events(event);
 }
 
@@ -49,6 +50,7 @@ void send_step(const DemoStage& stage, const ChapterTitle& title, int64_t steps,
 struct Progress {
   int64_t step = 0, tokens = 0, rollout_tokens = 0;
   double seconds = 0, train_s = 0, rollout_s = 0;
+  double gap_mean = 0, gap_max = 0;  // largest so far, of the sampler against the trainer
 };
 
 void save_progress(const DemoStage& stage, const ChapterTitle& title, const Progress& at, double here, Trainer& trainer) {
@@ -57,7 +59,8 @@ void save_progress(const DemoStage& stage, const ChapterTitle& title, const Prog
   contents.tokenizer = &stage.tokenizer;
   contents.optimizer = &trainer.optimizer();
   contents.state = Json::object({{"tokens", at.tokens}, {"rollout_tokens", at.rollout_tokens}, {"seconds", at.seconds + here},
-                                 {"train_s", at.train_s}, {"rollout_s", at.rollout_s}});
+                                 {"train_s", at.train_s}, {"rollout_s", at.rollout_s},
+                                 {"gap_mean", at.gap_mean}, {"gap_max", at.gap_max}});
   contents.card = {"Unfinished chapter " + title.name, "A resting point of `fathom demo`."};
   save_checkpoint(progress_folder(stage, title.name), at.step, contents, 1);
 }
@@ -74,6 +77,8 @@ Progress restore_progress(const DemoStage& stage, const ChapterTitle& title, Tra
   at.seconds = state.double_at("seconds");
   at.train_s = state.double_at("train_s");
   at.rollout_s = state.double_at("rollout_s");
+  at.gap_mean = state.double_at("gap_mean");
+  at.gap_max = state.double_at("gap_max");
   note(stage, concat("continuing at step ", at.step));
   return at;
 }
@@ -84,8 +89,9 @@ void stop_if_asked(const DemoStage& stage, const ChapterTitle& title, const Prog
   throw DemoStopped();
 }
 
-void check_applied(const ChapterTitle& title, int64_t step, double loss, bool applied, int64_t& bad) {
+void check_applied(const DemoStage& stage, const ChapterTitle& title, int64_t step, double loss, bool applied, int64_t& bad) {
   bad = applied ? 0 : bad + 1;
+  if (bad > 0) note(stage, concat("step ", step, ": loss or gradient is not finite; the step is skipped (", bad, " in a row)"));
   if (bad >= 10) {
     fail(ErrorCode::kRuntime, "demo: chapter ", title.name, ": 10 steps in a row gave no finite loss (", loss, " at step ", step,
          "); nothing was lost, start it again with another --seed");
@@ -146,8 +152,8 @@ Json train_chapter(const DemoStage& stage, const ChapterTitle& title, const Trai
       ++at.step;
       at.tokens += report.tokens;
       at.train_s += step_timer.seconds();
-      loss = report.loss;
-      check_applied(title, at.step, loss, report.applied, bad);
+      if (report.applied) loss = report.loss;
+      check_applied(stage, title, at.step, report.loss, report.applied, bad);
       if (at.step % kLogEvery != 0 && at.step != steps) continue;
       const Json row = train_row(report, at.step, options.lr, at);
       metrics.write(row);
@@ -169,7 +175,6 @@ Json grpo_chapter(const DemoStage& stage, const ChapterTitle& title, const GrpoC
   MetricsWriter metrics(metrics_path(stage, title.name), at.step);
   const Timer timer;
   int64_t bad = 0;
-  double gap_mean = 0, gap_max = 0;
   while (at.step < config.steps) {
     stop_if_asked(stage, title, at, timer, grpo.trainer());
     const GrpoReport report = grpo.step(at.step);
@@ -178,9 +183,9 @@ Json grpo_chapter(const DemoStage& stage, const ChapterTitle& title, const GrpoC
     at.rollout_tokens += report.rollout_tokens;
     at.rollout_s += report.rollout_s;
     at.train_s += report.train_s;
-    gap_mean = std::max(gap_mean, report.gap_mean);
-    gap_max = std::max(gap_max, report.gap_max);
-    check_applied(title, at.step, report.reward_mean, std::isfinite(report.grad_norm), bad);
+    at.gap_mean = std::max(at.gap_mean, report.gap_mean);
+    at.gap_max = std::max(at.gap_max, report.gap_max);
+    check_applied(stage, title, at.step, report.reward_mean, std::isfinite(report.grad_norm), bad);
     const Json row = grpo_metrics(at.step, report);
     metrics.write(row);
     send_step(stage, title, config.steps, row);
@@ -188,8 +193,8 @@ Json grpo_chapter(const DemoStage& stage, const ChapterTitle& title, const GrpoC
   }
   remove_all(progress_folder(stage, title.name));
   return Json::object({{"wall_s", at.seconds + timer.seconds()}, {"tokens", at.tokens}, {"rollout_tokens", at.rollout_tokens},
-                       {"rollout_s", at.rollout_s}, {"train_s", at.train_s}, {"steps", at.step}, {"gap_mean", gap_mean},
-                       {"gap_max", gap_max}});
+                       {"rollout_s", at.rollout_s}, {"train_s", at.train_s}, {"steps", at.step}, {"gap_mean", at.gap_mean},
+                       {"gap_max", at.gap_max}});
 }
 
 std::vector<Problem> exam_problems(const DemoStage& stage, const std::string& task, int64_t count) {

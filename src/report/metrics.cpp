@@ -96,6 +96,14 @@ void MetricsWriter::write(const Json& row) {
   file_.write(with_named_numbers(row).dump() + "\n");
 }
 
+Json finite_members(const Json& row) {
+  Json result = Json::object();
+  for (const auto& [key, value] : row.members()) {
+    if (value.kind() != Json::Kind::kDouble || std::isfinite(value.as_double())) result[key] = value;
+  }
+  return result;
+}
+
 std::vector<std::string> Metrics::names() const {
   std::vector<std::string> names;
   std::unordered_set<std::string_view> seen = {"step"};

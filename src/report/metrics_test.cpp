@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "io/testing.h"
 
@@ -99,6 +100,12 @@ TEST(Metrics, NameTheLineThatIsDamaged) {
     EXPECT_TRUE(message.starts_with(folder.file("m") + " line 2:")) << message;
   }
   EXPECT_NE(error_of([&] { read_metrics(folder.file("absent")); }), "");
+}
+
+TEST(Metrics, GiveEventsOnlyWhatJsonCanHold) {
+  const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
+  const Json broken = Json::object({{"step", 3}, {"loss", nan}, {"kl", -inf}, {"reward", 0.5}, {"load", Json(std::vector<int64_t>{1, 2})}});
+  EXPECT_EQ(finite_members(broken).dump(), R"({"step":3,"reward":0.5,"load":[1,2]})");
 }
 
 TEST(Metrics, AreRefusedWithoutAStep) {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/stop.h"
 #include "checkpoint/training_state.h"
 #include "io/fields.h"
@@ -35,6 +36,23 @@ void check_same_settings(const RunConfig& config, const std::string& checkpoint)
   }
 }
 
+// Refuses what cannot fit before a table or a batch is made for it. Below the truth: weights, gradients and moments, and for each
+// token of a microbatch what the layers keep at the very least.
+void check_fits(const RunConfig& config, const RunInputs& inputs) {
+  const ModelConfig& model = inputs.model;
+  const ParameterCount count = count_parameters(model);
+  const double weights = 16 * static_cast<double>(count.total + count.multi_token);
+  const int64_t rows = (config.batch_rows + config.microbatches - 1) / config.microbatches;
+  const double tokens = static_cast<double>(rows) * static_cast<double>(inputs.least_row_tokens);
+  const double kept = config.recompute ? 1 : 10;  // vectors of hidden_size a layer
+  const double batch = tokens * kept * 4 * static_cast<double>(model.hidden_size * model.num_hidden_layers);
+  const auto machine = static_cast<double>(machine_memory_bytes());
+  if (weights + batch <= machine) return;
+  fail(ErrorCode::kMemory, "train: weights and optimiser take ", human_bytes(weights), " and a microbatch of ", rows,
+       " rows at least ", human_bytes(batch), "; this machine has ", human_bytes(machine),
+       batch > weights ? ". Lower --batch-rows, or raise --microbatches" : ". Choose a smaller model");
+}
+
 // One run from its first step, or from its newest checkpoint, to its end.
 class Run {
  public:
@@ -45,7 +63,11 @@ class Run {
       fail(ErrorCode::kUsage, "--resume never: ", config.out, " already holds ", found->folder, "; choose another --out");
     }
     if (found) check_same_settings(config, found->folder);
+    if (found && found->step > config.steps) {
+      fail(ErrorCode::kUsage, "--steps is ", config.steps, " but ", config.out, " is at step ", found->step, " already");
+    }
     inputs_ = std::make_unique<RunInputs>(read_inputs(kind, config, found ? found->folder : ""));
+    check_fits(config, *inputs_);
     make_model(found);
     metrics_ = std::make_unique<MetricsWriter>(join_path(config.out, "metrics.jsonl"), step_);
     announce(found.has_value());
@@ -58,7 +80,8 @@ class Run {
       train_step();
       const bool last = step_ == config_.steps;
       if (last || (config_.eval_every > 0 && step_ % config_.eval_every == 0)) last_val = validate();
-      if (last || (config_.save_every > 0 && step_ % config_.save_every == 0)) save();
+      // Weights that gave no finite loss would push the good checkpoints out.
+      if (last || (bad_steps_ == 0 && config_.save_every > 0 && step_ % config_.save_every == 0)) save();
     }
     if (step_ < config_.steps) {
       if (saved_step_ != step_) save();
@@ -68,7 +91,7 @@ class Run {
     } else if (std::isnan(last_val)) {
       last_val = validate();  // a finished run that was started again
     }
-    write_run_report(kind_, config_.out, config_, inputs_->model);
+    write_report();
     result.summary = summary(last_val);
     events_(result.summary);
     return result;
@@ -91,11 +114,25 @@ class Run {
       step_ = saved_step_ = found->step;
       tokens_ = state.int_at("tokens");
       seconds_before_ = state.double_at("seconds");
+      check_same_data(state, found->folder);
     } else if (!config_.init.empty()) {
       const LoadedModel start = load_model(config_.init, memory_);
       copy_weights(*start.decoder);
     } else {
       decoder_->initialize(config_.seed);
+    }
+  }
+
+  // A file that changed under the same name would give other batches without a word.
+  void check_same_data(const Json& state, const std::string& folder) const {
+    const Json now = inputs_->train->identity();
+    const Json* before = state.find("data");
+    if (before == nullptr || *before == now) return;
+    for (const auto& [key, value] : now.members()) {
+      const Json* old = before->find(key);
+      if (old != nullptr && *old == value) continue;
+      fail(ErrorCode::kUsage, "resume: the data changed: ", key, " is ", value.dump(), " but was ", old ? old->dump() : "absent",
+           " when ", folder, " was saved. Use the same data, or another --out with --init ", config_.out);
     }
   }
 
@@ -154,9 +191,8 @@ class Run {
       return;
     }
     ++bad_steps_;
-    events_(Json::object({{"event", "warning"}, {"step", step_},
-                          {"message", concat("step ", step_, ": loss ", report.loss, " or its gradient is not finite; the step is skipped (",
-                                             bad_steps_, " in a row)")}}));
+    warn(concat("step ", step_, ": loss ", report.loss, " or its gradient is not finite; the step is skipped (", bad_steps_,
+                " in a row)"));
     if (bad_steps_ >= kMostBadSteps) {
       fail(ErrorCode::kRuntime, "train: ", kMostBadSteps, " steps in a row gave no finite loss; stopped at step ", step_,
            ". Lower --lr, or look at the data; earlier checkpoints in ", config_.out, " are intact");
@@ -177,10 +213,31 @@ class Run {
     }
     row["tokens_per_s"] = static_cast<double>(tokens_here_) / train_seconds_;
     row["seconds"] = seconds_before_ + timer_.seconds();
-    metrics_->write(row);
-    Json event = Json::object({{"event", "step"}, {"steps", config_.steps}});
-    for (const auto& [key, value] : row.members()) event[key] = value;
+    record("step", row);
+  }
+
+  void warn(const std::string& message) { events_(Json::object({{"event", "warning"}, {"step", step_}, {"message", message}})); }
+
+  // What `write` leaves is for people to read; without it (a full disk) the run goes on.
+  template <class Write>
+  void try_to(const char* what, Write&& write) {
+    try {
+      write();
+    } catch (const Error& error) {
+      warn(concat(what, " not written: ", error.what()));
+    }
+  }
+
+  void record(const char* kind, const Json& row) {
+    try_to("metrics", [&] { metrics_->write(row); });
+    Json event = Json::object({{"event", kind}, {"steps", config_.steps}});
+    const Json finite = finite_members(row);
+    for (const auto& [key, value] : finite.members()) event[key] = value;
     events_(event);
+  }
+
+  void write_report() {
+    try_to("report.html", [&] { write_run_report(kind_, config_.out, config_, inputs_->model); });
   }
 
   double validate() {
@@ -188,11 +245,12 @@ class Run {
     const EvalReport report = trainer_->evaluate(inputs_->validation);
     Json row = Json::object({{"step", step_}, {"val_loss", report.loss}});
     if (!report.expert_counts.empty()) row["val_max_vio"] = report.max_vio;
-    metrics_->write(row);
-    Json event = Json::object({{"event", "eval"}, {"steps", config_.steps}});
-    for (const auto& [key, value] : row.members()) event[key] = value;
-    events_(event);
-    write_run_report(kind_, config_.out, config_, inputs_->model);
+    record("eval", row);
+    write_report();
+    if (step_ == config_.steps && !std::isfinite(report.loss)) {
+      fail(ErrorCode::kRuntime, "train: the validation loss after the last step is ", report.loss,
+           "; nothing was saved. Lower --lr; earlier checkpoints in ", config_.out, " are intact");
+    }
     return report.loss;
   }
 
@@ -212,7 +270,7 @@ class Run {
                             {"folder", join_path(join_path(config_.out, "checkpoints"), checkpoint_name(step_))}}));
     } catch (const Error& error) {
       // The run goes on: the earlier checkpoints stand, and space may come back before the next save.
-      events_(Json::object({{"event", "warning"}, {"step", step_}, {"message", concat("checkpoint not saved: ", error.what())}}));
+      warn(concat("checkpoint not saved: ", error.what()));
       if (step_ == config_.steps || stop_requested()) throw;
     }
   }
@@ -263,6 +321,7 @@ Json plan_run(RunKind kind, const RunConfig& config, const KernelTable& kernels,
   RunInputs inputs = read_inputs(kind, config, "");
   const ParameterCount count = count_parameters(inputs.model);
   const auto weights = static_cast<double>(count.total + count.multi_token);
+  check_fits(config, inputs);
   const int64_t tokens = config.batch_rows * inputs.row_tokens;
   Json plan = Json::object({{"event", "plan"}, {"preset", config.preset}, {"model_type", inputs.model.model_type}});
   plan["parameters"] = Json::object({{"total", count.total}, {"active", count.active}, {"multi_token", count.multi_token}});
@@ -271,7 +330,7 @@ Json plan_run(RunKind kind, const RunConfig& config, const KernelTable& kernels,
   plan["tokens_per_step"] = tokens;
   plan["train_tokens"] = inputs.train_tokens;
   plan["validation_tokens"] = inputs.validation_tokens;
-  plan["passes_over_data"] = static_cast<double>(config.steps * tokens) / static_cast<double>(inputs.train_tokens);
+  plan["passes_over_data"] = static_cast<double>(config.steps) * static_cast<double>(tokens) / static_cast<double>(inputs.train_tokens);
   const double flops = 3 * (forward_flops(inputs.model) + multi_token_flops(inputs.model));
   plan["flops_per_token"] = flops;
   plan["weights_and_optimizer_bytes"] = 16 * weights;  // f32 value, gradient and two moments

@@ -20,6 +20,11 @@ std::string figures(const Json& event) {
   return text;
 }
 
+std::string validation(const Json& event) {
+  const Json* loss = event.find("val_loss");
+  return loss ? concat("validation loss ", fixed(loss->as_double(), 4)) : "validation loss not finite";
+}
+
 std::string plain_line(const Json& event) {
   const std::string& kind = event.string_at("event");
   const std::string step = concat("step ", event.int_or("step", event.int_or("steps", 0)), "/", event.int_or("steps", 0));
@@ -31,7 +36,7 @@ std::string plain_line(const Json& event) {
                   human_count(event.double_at("validation_tokens")), " held out");
   }
   if (kind == "step") return concat(step, "  ", figures(event));
-  if (kind == "eval") return concat(step, "  validation loss ", fixed(event.double_at("val_loss"), 4));
+  if (kind == "eval") return concat(step, "  ", validation(event));
   if (kind == "save") return concat("saved ", event.string_at("folder"));
   if (kind == "warning") return concat("warning: ", event.string_at("message"));
   if (kind == "stopped") {
@@ -58,7 +63,7 @@ class Block {
       if (const Json* loss = event.find("loss")) losses_.push_back(loss->as_double());
       last_ = event;
     } else if (kind == "eval") {
-      validation_ = concat("validation ", fixed(event.double_at("val_loss"), 4), " at step ", event.int_at("step"));
+      validation_ = concat(validation(event), " at step ", event.int_at("step"));
     } else {
       if (const std::string line = plain_line(event); !line.empty()) live_.print_above(line);
       return;

@@ -113,6 +113,7 @@ void make_windows(const RunConfig& config, std::vector<Document> documents, std:
   } else {
     validation = concatenate(held_out);
   }
+  inputs.least_row_tokens = inputs.row_tokens;
   inputs.train_tokens = stream.tokens();
   inputs.validation_tokens = validation.tokens();
   const int64_t rows_per_batch = std::max<int64_t>(1, 4096 / inputs.row_tokens);

@@ -18,6 +18,7 @@ struct RunInputs {
   std::vector<Batch> validation;
   int64_t train_tokens = 0, validation_tokens = 0;
   int64_t row_tokens = 0;
+  int64_t least_row_tokens = 2;  // whole documents differ in length, windows do not
 };
 
 // `resume_folder`: the checkpoint that the run continues from, or "". Its tokenizer and shape win.
