@@ -100,7 +100,7 @@ Grpo::Grpo(const KernelTable& kernels, Allocator& memory, Decoder& decoder, cons
       config_((check_grpo_config(config), config)),
       tasks_(parse_tasks(config.tasks)),
       reward_(find_reward(config.reward)),
-      trainer_(kernels, memory, decoder, {0.9, 0.95, 1e-8, config.weight_decay, config.clip_norm}) {
+      trainer_(kernels, memory, decoder, {0.9, 0.95, config.eps, config.weight_decay, config.clip_norm}) {
   int64_t problems = 0;
   for (const Task& task : tasks_) problems += task.count;
   if (problems > kMostAnswers / config.group_size) {

@@ -33,6 +33,7 @@ struct GrpoConfig {
 
   double lr = 1e-4;
   int64_t warmup_steps = 0;
+  double eps = 1e-8;  // AdamW; at the size of noise (1e-3) steps shrink where rewards say nothing
   double weight_decay = 0;
   double clip_norm = 1;
   double mtp_weight = 0.1;         // the multi-token head keeps up with the policy, detached from it
@@ -59,6 +60,7 @@ void visit_fields(GrpoConfig& c, Visitor&& field) {
   field("overlong_cache", c.overlong_cache, "penalty: tokens before the limit where it begins");
   field("lr", c.lr, "learning rate, constant after warm-up");
   field("warmup_steps", c.warmup_steps, "steps of linear warm-up");
+  field("eps", c.eps, "AdamW; larger: smaller steps where rewards say nothing");
   field("weight_decay", c.weight_decay, "AdamW, on matrices");
   field("clip_norm", c.clip_norm, "largest gradient norm; 0: no clipping");
   field("mtp_weight", c.mtp_weight, "weight of the multi-token loss on the model's own answers");

@@ -41,15 +41,19 @@ DemoRecipe demo_recipe(bool quick, uint64_t seed) {
   recipe.cold_start = cold_start_chapter();
   recipe.grpo.seed = seed;
   recipe.grpo.steps = quick ? 40 : 60;
-  // Slow enough that random rewards, which walk about at this rate, stay near where they began.
-  recipe.grpo.lr = quick ? 1e-4 : 5e-5;
+  // With AdamW's usual eps every noisy gradient makes a full step, and random rewards walk far; at the size of the noise they
+  // stay near where they began, while real rewards still move at once.
+  recipe.grpo.lr = 1e-4;
+  recipe.grpo.eps = quick ? 1e-8 : 1e-3;
+  recipe.grpo.mtp_weight = 0;  // the head keeps its skill without
   recipe.grpo.tasks = quick ? std::vector<std::string>{"modsum=32"}
                             : std::vector<std::string>{"modsum=32", "sort=12", "countdown3=20"};
   recipe.second_task = "add";
   if (!quick) {
     recipe.second = recipe.grpo;
+    recipe.second.steps = 60;
     recipe.second.tasks = {"add=64"};
-    recipe.second.lr = 1e-4;
+    recipe.second.eps = 1e-8;
     recipe.second.seed = seed + 1000;
   } else {
     recipe.second.steps = 0;
