@@ -1,4 +1,5 @@
-// Fathom against the published implementations: logits, gradients, greedy tokens and 100 AdamW steps of tiny random models.
+// Fathom against the published implementations: logits, gradients, greedy tokens and 100 AdamW
+// steps of tiny random models.
 //
 // The vectors and how they were made: tests/vectors/MANIFEST.json, tests/reference/make_vectors.py.
 #include <gtest/gtest.h>
@@ -21,7 +22,8 @@ using testing::to_doubles;
 
 struct Vectors {
   explicit Vectors(const std::string& name)
-      : folder(std::string(FATHOM_SOURCE_DIR) + "/tests/vectors/" + name), file(folder + "/vectors.safetensors") {}
+      : folder(std::string(FATHOM_SOURCE_DIR) + "/tests/vectors/" + name),
+        file(folder + "/vectors.safetensors") {}
 
   std::vector<double> floats(const std::string& name) const {
     const auto bytes = file.bytes(*file.find(name));
@@ -58,7 +60,8 @@ double largest(const std::vector<double>& values) {
 double worst_difference(const std::vector<double>& got, const std::vector<double>& expected) {
   EXPECT_EQ(got.size(), expected.size());
   double worst = 0;
-  for (size_t i = 0; i < std::min(got.size(), expected.size()); ++i) worst = std::max(worst, std::abs(got[i] - expected[i]));
+  for (size_t i = 0; i < std::min(got.size(), expected.size()); ++i)
+    worst = std::max(worst, std::abs(got[i] - expected[i]));
   return worst;
 }
 
@@ -105,12 +108,16 @@ void expect_gradients(Decoder& decoder, const Vectors& vectors, const std::strin
 
 class ModelVectors : public ::testing::TestWithParam<const char*> {
  protected:
-  ModelVectors() : vectors(GetParam()), device(test_device()), model(load_model(vectors.folder, device.memory())) {}
+  ModelVectors()
+      : vectors(GetParam()),
+        device(test_device()),
+        model(load_model(vectors.folder, device.memory())) {}
 
   std::vector<double> logits(const std::vector<int32_t>& ids) {
     Pass pass{device.kernels(), device.memory()};
     const Batch batch = batch_of(ids, 1, 0, true);
-    return to_doubles(model.decoder->logits(pass, model.decoder->forward(pass, batch.ids, batch.layout)));
+    return to_doubles(
+        model.decoder->logits(pass, model.decoder->forward(pass, batch.ids, batch.layout)));
   }
 
   Vectors vectors;
@@ -150,7 +157,8 @@ TEST_P(TrainedVectors, GradientsAgree) {
 TEST_P(TrainedVectors, HundredOptimiserStepsGiveTheSameLosses) {
   Trainer trainer(device.kernels(), device.memory(), *model.decoder, {0.9, 0.95, 1e-8, 0.1, 1.0});
   const std::vector<Batch> batches = {batch_of(vectors.ints("train_ids"), 4, 0, false)};
-  const std::vector<double> losses = vectors.floats("train_losses"), norms = vectors.floats("train_norms");
+  const std::vector<double> losses = vectors.floats("train_losses"),
+                            norms = vectors.floats("train_norms");
   StepOptions options;
   options.lr = 1e-3;
   for (size_t step = 0; step < losses.size(); ++step) {
@@ -165,7 +173,8 @@ TEST_P(MultiTokenVectors, HeadAgrees) {
   const std::vector<int32_t> ids = vectors.ints("ids");
   Pass pass{device.kernels(), device.memory()};
   Batch batch = batch_of(ids, 1, 1, true);
-  // The reference also gives the row that joins the last token but one with the last: one more than there are targets.
+  // The reference also gives the row that joins the last token but one with the last: one more than
+  // there are targets.
   MultiTokenTargets rows;
   for (size_t i = 0; i + 1 < ids.size(); ++i) {
     rows.rows.push_back(static_cast<int32_t>(i));
@@ -176,7 +185,8 @@ TEST_P(MultiTokenVectors, HeadAgrees) {
   const Tensor hidden = model.decoder->forward(pass, batch.ids, batch.layout);
   const Tensor ahead = model.decoder->multi_token_forward(pass, hidden, rows);
   const std::vector<double> expected = vectors.floats("mtp_logits");
-  EXPECT_LE(worst_difference(to_doubles(model.decoder->logits(pass, ahead)), expected), 1e-4 * largest(expected));
+  EXPECT_LE(worst_difference(to_doubles(model.decoder->logits(pass, ahead)), expected),
+            1e-4 * largest(expected));
 }
 
 TEST_P(MultiTokenVectors, GradientsAgree) {
@@ -189,20 +199,24 @@ TEST_P(MultiTokenVectors, GradientsAgree) {
       return 0.0;
     };
   };
-  const StepReport report = trainer.accumulate({batch_of(vectors.ints("ids"), 1, 1, false)}, options);
+  const StepReport report =
+      trainer.accumulate({batch_of(vectors.ints("ids"), 1, 1, false)}, options);
   EXPECT_GT(report.mtp_loss, 0);
   expect_gradients(*model.decoder, vectors, "mtp_gradient.");
 }
 
 const auto name_of_case = [](const auto& param) { return std::string(param.param); };
 INSTANTIATE_TEST_SUITE_P(Published, ModelVectors,
-                         ::testing::Values("llama_mha", "llama_gqa", "llama_mqa", "llama_tied", "deepseek_v3_q_lora",
-                                           "deepseek_v3_q_full", "deepseek_v3_groups", "deepseek_v3_mtp"),
+                         ::testing::Values("llama_mha", "llama_gqa", "llama_mqa", "llama_tied",
+                                           "deepseek_v3_q_lora", "deepseek_v3_q_full",
+                                           "deepseek_v3_groups", "deepseek_v3_mtp"),
                          name_of_case);
 INSTANTIATE_TEST_SUITE_P(Published, TrainedVectors,
-                         ::testing::Values("llama_mha", "llama_gqa", "llama_mqa", "deepseek_v3_q_lora", "deepseek_v3_q_full"),
+                         ::testing::Values("llama_mha", "llama_gqa", "llama_mqa",
+                                           "deepseek_v3_q_lora", "deepseek_v3_q_full"),
                          name_of_case);
-INSTANTIATE_TEST_SUITE_P(Published, MultiTokenVectors, ::testing::Values("deepseek_v3_mtp"), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Published, MultiTokenVectors, ::testing::Values("deepseek_v3_mtp"),
+                         name_of_case);
 
 }  // namespace
 }  // namespace fathom

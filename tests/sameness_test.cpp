@@ -1,4 +1,5 @@
-// What must not change a result: the tape, the thread count, the batch, a stop, the way a sequence is cut.
+// What must not change a result: the tape, the thread count, the batch, a stop, the way a sequence
+// is cut.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -33,7 +34,8 @@ ModelConfig nano(const std::string& preset, int64_t kv_heads = 0) {
   return config;
 }
 
-std::unique_ptr<Decoder> make_decoder(Device& device, const ModelConfig& config, uint64_t seed = 1) {
+std::unique_ptr<Decoder> make_decoder(Device& device, const ModelConfig& config,
+                                      uint64_t seed = 1) {
   auto decoder = std::make_unique<Decoder>(config);
   decoder->allocate(device.memory());
   decoder->initialize(seed);
@@ -41,7 +43,8 @@ std::unique_ptr<Decoder> make_decoder(Device& device, const ModelConfig& config,
 }
 
 Batch task_batch(int64_t documents, uint64_t seed, int64_t step = 0, int64_t depth = 1) {
-  MixtureSource source(nano_tokenizer(), pretraining_mixture(true), {documents, seed, {depth, false}});
+  MixtureSource source(nano_tokenizer(), pretraining_mixture(true),
+                       {documents, seed, {depth, false}});
   return source.batch(step, {});
 }
 
@@ -62,7 +65,9 @@ struct Kind {
 };
 class Sameness : public ::testing::TestWithParam<Kind> {
  protected:
-  Sameness() : device(test_device()), decoder(make_decoder(device, nano(GetParam().preset, GetParam().kv_heads))) {}
+  Sameness()
+      : device(test_device()),
+        decoder(make_decoder(device, nano(GetParam().preset, GetParam().kv_heads))) {}
 
   std::vector<float> hidden(Pass& pass, const Batch& batch) {
     return bits(decoder->forward(pass, batch.ids, batch.layout));
@@ -101,11 +106,15 @@ TEST_P(Sameness, ASequenceAloneEqualsTheSameAmongOthers) {
   const Tensor all = decoder->forward(pass, many.ids, many.layout);
   for (const size_t s : {size_t{0}, size_t{7}, size_t{31}}) {
     const int32_t begin = many.layout.starts[s], end = many.layout.starts[s + 1];
-    TokenLayout layout{{0, end - begin}, {many.layout.positions.begin() + begin, many.layout.positions.begin() + end}, {}};
+    TokenLayout layout{{0, end - begin},
+                       {many.layout.positions.begin() + begin, many.layout.positions.begin() + end},
+                       {}};
     const std::vector<int32_t> ids(many.ids.begin() + begin, many.ids.begin() + end);
     const std::vector<float> alone = bits(decoder->forward(pass, ids, layout));
     const float* expected = all.data<float>() + begin * all.cols();
-    EXPECT_EQ(alone, std::vector<float>(expected, expected + static_cast<int64_t>(ids.size()) * all.cols())) << "sequence " << s;
+    EXPECT_EQ(alone, std::vector<float>(expected,
+                                        expected + static_cast<int64_t>(ids.size()) * all.cols()))
+        << "sequence " << s;
   }
 }
 
@@ -143,7 +152,8 @@ TEST_P(Sameness, ARequestAloneEqualsTheSameAmong31Others) {
   std::vector<Request> requests;
   for (uint64_t i = 0; i < 32; ++i) {
     Request request;
-    const Problem problem = make_problem({"modsum", static_cast<int32_t>(3 + i % 6)}, {7, Purpose::kTest}, i);
+    const Problem problem =
+        make_problem({"modsum", static_cast<int32_t>(3 + i % 6)}, {7, Purpose::kTest}, i);
     request.prompt = render_chat(tokenizer, problem_prompt(problem)).ids;
     request.max_tokens = static_cast<int64_t>(4 + i % 17);
     request.sampling.seed = 100 + i;
@@ -201,7 +211,8 @@ TEST_P(Sameness, MicrobatchesGiveTheSameGradient) {
         difference += (whole[i][j] - cut[i][j]) * (whole[i][j] - cut[i][j]);
         norm += whole[i][j] * whole[i][j];
       }
-      EXPECT_LE(std::sqrt(difference), 1e-6 * std::sqrt(norm)) << "tensor " << i << " in " << parts << " parts";
+      EXPECT_LE(std::sqrt(difference), 1e-6 * std::sqrt(norm))
+          << "tensor " << i << " in " << parts << " parts";
     }
   }
 }
@@ -220,8 +231,10 @@ TEST_P(Sameness, SamplerAndTrainerAgree) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Sameness,
-                         ::testing::Values(Kind{"mha", "llm-nano", 4}, Kind{"gqa", "llm-nano", 2}, Kind{"mqa", "llm-nano", 1},
-                                           Kind{"mla_experts", "v3-nano", 0}, Kind{"mla_dense", "tiny-twin", 0}),
+                         ::testing::Values(Kind{"mha", "llm-nano", 4}, Kind{"gqa", "llm-nano", 2},
+                                           Kind{"mqa", "llm-nano", 1},
+                                           Kind{"mla_experts", "v3-nano", 0},
+                                           Kind{"mla_dense", "tiny-twin", 0}),
                          [](const auto& kind) { return std::string(kind.param.name); });
 
 TEST(Recompute, ChangesNeitherLossNorGradient) {
@@ -236,7 +249,8 @@ TEST(Recompute, ChangesNeitherLossNorGradient) {
     trainer.accumulate({task_batch(8, 3)}, options);
     gradients.emplace_back();
     for (Parameter* p : decoder->parameters()) {
-      if (p->trained && p->grad->live.empty()) gradients.back().push_back(to_doubles(p->grad->value));
+      if (p->trained && p->grad->live.empty())
+        gradients.back().push_back(to_doubles(p->grad->value));
     }
   }
   EXPECT_EQ(gradients[0], gradients[1]);
@@ -323,9 +337,11 @@ TEST(Run, ResumedEqualsUninterrupted) {
     config.row_tokens = 32;
     config.log_every = 1;
     config.eval_every = config.save_every = 0;
-    const RunResult result = run_training(RunKind::kTrain, config, device.kernels(), device.memory(), [&](const Json& event) {
-      if (event.string_at("event") == "step" && event.int_at("step") == stop_after) request_stop(2);
-    });
+    const RunResult result = run_training(
+        RunKind::kTrain, config, device.kernels(), device.memory(), [&](const Json& event) {
+          if (event.string_at("event") == "step" && event.int_at("step") == stop_after)
+            request_stop(2);
+        });
     clear_stop();
     return result;
   };

@@ -1,4 +1,5 @@
-// The device that whole-model tests compute on. FATHOM_TEST_ISA caps its kernels, so that one machine tests every path.
+// The device that whole-model tests compute on. FATHOM_TEST_ISA caps its kernels, so that one
+// machine tests every path.
 #pragma once
 
 #include <cstdlib>

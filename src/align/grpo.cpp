@@ -12,30 +12,36 @@
 namespace fathom {
 namespace {
 
-// Largest gap between the sampler's and the trainer's log-probabilities in f32, nats: mean and maximum over a step. The absorbed
-// form of MLA rounds differently from the expanded one.
+// Largest gap between the sampler's and the trainer's log-probabilities in f32, nats: mean and
+// maximum over a step. The absorbed form of MLA rounds differently from the expanded one.
 struct GapBound {
   double mean, max;
 };
-GapBound gap_bound(const ModelConfig& config) { return config.mla() ? GapBound{1e-4, 1e-2} : GapBound{1e-5, 1e-3}; }
+GapBound gap_bound(const ModelConfig& config) {
+  return config.mla() ? GapBound{1e-4, 1e-2} : GapBound{1e-5, 1e-3};
+}
 
 constexpr int64_t kMostAnswers = 1'000'000;  // of a step, and problems of a task
-constexpr int64_t kMostSteps = 99'999'999;    // folders of checkpoints have eight digits
+constexpr int64_t kMostSteps = 99'999'999;   // folders of checkpoints have eight digits
 
 int64_t parse_count(const std::string& text, const std::string& whole) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value <= 0 || value > kMostAnswers) {
-    fail(ErrorCode::kUsage, "--tasks ", whole, ": expected TASK=COUNT or TASK:SIZE=COUNT, such as modsum=64 or modsum:8=64");
+  if (error != std::errc() || end != text.data() + text.size() || value <= 0 ||
+      value > kMostAnswers) {
+    fail(ErrorCode::kUsage, "--tasks ", whole,
+         ": expected TASK=COUNT or TASK:SIZE=COUNT, such as modsum=64 or modsum:8=64");
   }
   return value;
 }
 
 double normaliser_of(const Rollout& rollout, LossNorm norm, int64_t max_tokens) {
   if (norm == LossNorm::kSeq) return static_cast<double>(rollout.answers.size());
-  if (norm == LossNorm::kConst) return static_cast<double>(rollout.answers.size()) * static_cast<double>(max_tokens);
+  if (norm == LossNorm::kConst)
+    return static_cast<double>(rollout.answers.size()) * static_cast<double>(max_tokens);
   double tokens = 0;
-  for (const Rollout::Answer& answer : rollout.answers) tokens += static_cast<double>(answer.ids.size());
+  for (const Rollout::Answer& answer : rollout.answers)
+    tokens += static_cast<double>(answer.ids.size());
   return tokens;
 }
 
@@ -43,8 +49,10 @@ double normaliser_of(const Rollout& rollout, LossNorm norm, int64_t max_tokens) 
 
 void check_grpo_config(const GrpoConfig& c) {
   const auto at_least = [](const char* flag, double value, double low) {
-    if (!(value >= low)) fail(ErrorCode::kUsage, flag, " is ", value, "; expected ", low, " or more");
-    if (std::isinf(value)) fail(ErrorCode::kUsage, flag, " is ", value, "; expected a finite number");
+    if (!(value >= low))
+      fail(ErrorCode::kUsage, flag, " is ", value, "; expected ", low, " or more");
+    if (std::isinf(value))
+      fail(ErrorCode::kUsage, flag, " is ", value, "; expected a finite number");
   };
   const auto at_most = [](const char* flag, int64_t value, int64_t high) {
     if (value > high) fail(ErrorCode::kUsage, flag, " is ", value, "; expected at most ", high);
@@ -65,7 +73,8 @@ void check_grpo_config(const GrpoConfig& c) {
   at_least("--lr", c.lr, 0);
   at_least("--clip-low", c.clip_low, 0);
   at_least("--clip-high", c.clip_high, 0);
-  if (!(c.temperature > 0) || std::isinf(c.temperature)) fail(ErrorCode::kUsage, "--temperature is ", c.temperature, "; sampling needs more than 0");
+  if (!(c.temperature > 0) || std::isinf(c.temperature))
+    fail(ErrorCode::kUsage, "--temperature is ", c.temperature, "; sampling needs more than 0");
   parse_loss_norm(c.loss_norm);
   parse_adv_scale(c.adv_scale);
   parse_kl(c.kl);
@@ -88,11 +97,13 @@ std::vector<Grpo::Task> Grpo::parse_tasks(const std::vector<std::string>& texts)
     task.config = checked_task(task.config);
     tasks.push_back(task);
   }
-  if (tasks.empty()) fail(ErrorCode::kUsage, "--tasks is missing; give at least one, such as modsum=64");
+  if (tasks.empty())
+    fail(ErrorCode::kUsage, "--tasks is missing; give at least one, such as modsum=64");
   return tasks;
 }
 
-Grpo::Grpo(const KernelTable& kernels, Allocator& memory, Decoder& decoder, const Tokenizer& tokenizer, const GrpoConfig& config)
+Grpo::Grpo(const KernelTable& kernels, Allocator& memory, Decoder& decoder,
+           const Tokenizer& tokenizer, const GrpoConfig& config)
     : kernels_(kernels),
       memory_(memory),
       decoder_(decoder),
@@ -100,19 +111,21 @@ Grpo::Grpo(const KernelTable& kernels, Allocator& memory, Decoder& decoder, cons
       config_((check_grpo_config(config), config)),
       tasks_(parse_tasks(config.tasks)),
       reward_(find_reward(config.reward)),
-      trainer_(kernels, memory, decoder, {0.9, 0.95, config.eps, config.weight_decay, config.clip_norm}) {
+      trainer_(kernels, memory, decoder,
+               {0.9, 0.95, config.eps, config.weight_decay, config.clip_norm}) {
   int64_t problems = 0;
   for (const Task& task : tasks_) problems += task.count;
   if (problems > kMostAnswers / config.group_size) {
-    fail(ErrorCode::kUsage, "--tasks ask for ", problems, " problems a step and --group-size for ", config.group_size,
-         " answers to each; expected at most ", kMostAnswers, " answers");
+    fail(ErrorCode::kUsage, "--tasks ask for ", problems, " problems a step and --group-size for ",
+         config.group_size, " answers to each; expected at most ", kMostAnswers, " answers");
   }
   if (parse_kl(config.kl) == KlKind::kNone) return;
   reference_ = std::make_unique<Decoder>(decoder.config());
   reference_->allocate(memory);
   const ParameterList from = decoder.parameters(), to = reference_->parameters();
   for (size_t i = 0; i < from.size(); ++i) {
-    std::copy_n(from[i]->value.data<float>(), from[i]->declared.elements(), to[i]->value.mutable_data<float>());
+    std::copy_n(from[i]->value.data<float>(), from[i]->declared.elements(),
+                to[i]->value.mutable_data<float>());
   }
 }
 
@@ -143,24 +156,27 @@ Rollout Grpo::sample(int64_t number) {
     request.sampling.temperature = config_.temperature;
     const RandomKey key{config_.seed, Purpose::kSampling, static_cast<uint64_t>(number), i};
     request.sampling.seed = key.bits(0);
-    request.stop_ids = {tokenizer_.require(tokenizer_.control().eos, kEosToken, "reinforcement learning")};
+    request.stop_ids = {
+        tokenizer_.require(tokenizer_.control().eos, kEosToken, "reinforcement learning")};
     requests.push_back(std::move(request));
   }
   const auto needed = static_cast<int64_t>(longest) + config_.max_tokens;
   if (engine_ == nullptr || engine_->context_tokens() < needed) {
     EngineConfig engine;
     engine.max_sequences = static_cast<int64_t>(rollout.problems.size()) * config_.group_size;
-    engine.max_tokens_per_sequence = std::min(decoder_.config().max_position_embeddings, needed + needed / 4);
+    engine.max_tokens_per_sequence =
+        std::min(decoder_.config().max_position_embeddings, needed + needed / 4);
     engine.max_prefill_tokens = 1 << 20;
     engine_ = std::make_unique<Engine>(kernels_, memory_, decoder_, engine);
   }
   for (std::vector<Completion>& group : generate(*engine_, std::move(requests))) {
     for (Completion& completion : group) {
       if (completion.finish == FinishReason::kNumericalError) {
-        fail(ErrorCode::kRuntime, "grpo: step ", number, ": the model's logits are not finite; lower --lr");
+        fail(ErrorCode::kRuntime, "grpo: step ", number,
+             ": the model's logits are not finite; lower --lr");
       }
-      rollout.answers.push_back({std::move(completion.ids), std::move(completion.logprobs), std::move(completion.routed),
-                                 completion.finish});
+      rollout.answers.push_back({std::move(completion.ids), std::move(completion.logprobs),
+                                 std::move(completion.routed), completion.finish});
     }
   }
   return rollout;
@@ -176,22 +192,26 @@ void Grpo::reward(int64_t number, Rollout& rollout) const {
     const RewardInput input{tokenizer_, problem, answer.ids, answer.finish, key, i};
     answer.reward = reward_(input);
     if (overlong == Overlong::kPenalty) {
-      answer.reward += overlong_penalty(static_cast<int64_t>(answer.ids.size()), config_.max_tokens, config_.overlong_cache);
+      answer.reward += overlong_penalty(static_cast<int64_t>(answer.ids.size()), config_.max_tokens,
+                                        config_.overlong_cache);
     }
     answer.right = accuracy_reward(input) == 1;
     answer.reasons = answer_reasons(tokenizer_, answer.ids, false);
     rewards.push_back(answer.reward);
   }
-  const std::vector<double> advantage = advantages(rewards, config_.group_size, parse_adv_scale(config_.adv_scale));
+  const std::vector<double> advantage =
+      advantages(rewards, config_.group_size, parse_adv_scale(config_.adv_scale));
   for (size_t i = 0; i < rewards.size(); ++i) rollout.answers[i].advantage = advantage[i];
 }
 
-// Answers without advantage teach nothing and are left out of the backward pass; they stay in the normaliser, so that the
-// gradient is the same as if they had been in. With a KL term they teach, and stay.
+// Answers without advantage teach nothing and are left out of the backward pass; they stay in the
+// normaliser, so that the gradient is the same as if they had been in. With a KL term they teach,
+// and stay.
 std::vector<Grpo::PolicyBatch> Grpo::make_batches(const Rollout& rollout) const {
   const LossNorm norm = parse_loss_norm(config_.loss_norm);
   const double normaliser = normaliser_of(rollout, norm, config_.max_tokens);
-  const bool with_kl = reference_ != nullptr, mask = parse_overlong(config_.overlong) == Overlong::kMask;
+  const bool with_kl = reference_ != nullptr,
+             mask = parse_overlong(config_.overlong) == Overlong::kMask;
   std::vector<PolicyBatch> batches;
   BatchBuilder builder({decoder_.config().num_nextn_predict_layers});
   PolicyBatch current;
@@ -206,10 +226,12 @@ std::vector<Grpo::PolicyBatch> Grpo::make_batches(const Rollout& rollout) const 
     const Rollout::Answer& answer = rollout.answers[i];
     if (answer.ids.empty() || (answer.advantage == 0 && !with_kl)) continue;
     if (mask && answer.finish == FinishReason::kLength) continue;
-    const std::vector<int32_t>& prompt = rollout.prompts[i / static_cast<size_t>(config_.group_size)];
+    const std::vector<int32_t>& prompt =
+        rollout.prompts[i / static_cast<size_t>(config_.group_size)];
     std::vector<int32_t> ids = prompt;
     ids.insert(ids.end(), answer.ids.begin(), answer.ids.end());
-    if (static_cast<int64_t>(current.rows.weight.size() + ids.size()) > config_.microbatch_tokens) flush();
+    if (static_cast<int64_t>(current.rows.weight.size() + ids.size()) > config_.microbatch_tokens)
+      flush();
     std::vector<float> weights(prompt.size(), 0.0f);
     weights.resize(ids.size(), 1.0f);
     builder.add(ids, weights, static_cast<int64_t>(ids.size()));
@@ -226,21 +248,24 @@ std::vector<Grpo::PolicyBatch> Grpo::make_batches(const Rollout& rollout) const 
   return batches;
 }
 
-// The rows of one answer: prompt rows choose for themselves (the sampler computed them in the training form), the others follow.
+// The rows of one answer: prompt rows choose for themselves (the sampler computed them in the
+// training form), the others follow.
 void Grpo::add_routes(const Rollout::Answer& answer, size_t prompt_tokens, RouteLog& routes) const {
   const ModelConfig& config = decoder_.config();
   const auto layers = static_cast<size_t>(config.expert_layers() - config.num_nextn_predict_layers);
   if (config.n_routed_experts == 0 || layers == 0) return;
   const auto k = static_cast<size_t>(config.num_experts_per_tok);
   const size_t fed = answer.ids.size() - 1;  // the last id was not
-  FATHOM_CHECK(answer.routed.size() == fed * layers * k, "grpo: ", answer.routed.size(), " routes for an answer of ",
-               answer.ids.size(), " tokens, ", layers, " expert layers of ", k);
+  FATHOM_CHECK(answer.routed.size() == fed * layers * k, "grpo: ", answer.routed.size(),
+               " routes for an answer of ", answer.ids.size(), " tokens, ", layers,
+               " expert layers of ", k);
   routes.expert.resize(layers);
   for (size_t layer = 0; layer < layers; ++layer) {
     std::vector<int32_t>& rows = routes.expert[layer];
     rows.insert(rows.end(), prompt_tokens * k, -1);
     for (size_t token = 0; token < fed; ++token) {
-      const auto first = answer.routed.begin() + static_cast<std::ptrdiff_t>((token * layers + layer) * k);
+      const auto first =
+          answer.routed.begin() + static_cast<std::ptrdiff_t>((token * layers + layer) * k);
       rows.insert(rows.end(), first, first + static_cast<std::ptrdiff_t>(k));
     }
   }
@@ -250,13 +275,14 @@ void Grpo::add_reference(std::vector<PolicyBatch>& batches) {
   for (PolicyBatch& b : batches) {
     Pass pass{kernels_, memory_};
     const Tensor hidden = reference_->forward(pass, b.batch.ids, b.batch.layout);
-    b.rows.reference_logprob = target_logprobs(pass, hidden, reference_->lm_head(), b.batch.targets);
+    b.rows.reference_logprob =
+        target_logprobs(pass, hidden, reference_->lm_head(), b.batch.targets);
   }
 }
 
 StepReport Grpo::accumulate(std::vector<PolicyBatch>& batches, PolicyStats& stats) {
-  const PolicyLossConfig loss{parse_loss_norm(config_.loss_norm), config_.clip_low, config_.clip_high, parse_kl(config_.kl),
-                              config_.kl_beta};
+  const PolicyLossConfig loss{parse_loss_norm(config_.loss_norm), config_.clip_low,
+                              config_.clip_high, parse_kl(config_.kl), config_.kl_beta};
   std::vector<Batch> plain;
   for (PolicyBatch& b : batches) plain.push_back(std::move(b.batch));
   StepOptions options = step_options(0);
@@ -268,7 +294,9 @@ StepReport Grpo::accumulate(std::vector<PolicyBatch>& batches, PolicyStats& stat
 StepOptions Grpo::step_options(int64_t number) const {
   StepOptions options;
   const bool warming = number < config_.warmup_steps;
-  options.lr = warming ? config_.lr * static_cast<double>(number + 1) / static_cast<double>(config_.warmup_steps) : config_.lr;
+  options.lr = warming ? config_.lr * static_cast<double>(number + 1) /
+                             static_cast<double>(config_.warmup_steps)
+                       : config_.lr;
   options.mtp_weight = decoder_.config().num_nextn_predict_layers > 0 ? config_.mtp_weight : 0;
   options.mtp_detached = true;
   options.bias_update_speed = config_.bias_update_speed;
@@ -298,7 +326,8 @@ GrpoReport Grpo::describe(const Rollout& rollout) const {
   report.mean_tokens = tokens / answers;
   report.rollout_tokens = static_cast<int64_t>(tokens);
   report.entropy = tokens > 0 ? -logprob / tokens : 0;
-  for (const auto& [task, counts] : by_task) report.task_accuracy.emplace_back(task, counts.first / counts.second);
+  for (const auto& [task, counts] : by_task)
+    report.task_accuracy.emplace_back(task, counts.first / counts.second);
   const auto group = static_cast<size_t>(config_.group_size);
   const double groups = answers / static_cast<double>(group);
   for (size_t begin = 0; begin < rollout.answers.size(); begin += group) {
@@ -313,8 +342,9 @@ GrpoReport Grpo::describe(const Rollout& rollout) const {
 void Grpo::check_gap(const GrpoReport& report) const {
   const GapBound bound = gap_bound(decoder_.config());
   if (report.gap_mean <= bound.mean && report.gap_max <= bound.max) return;
-  fail(ErrorCode::kRuntime, "grpo: sampler and trainer disagree: log-probabilities differ by ", report.gap_mean,
-       " nats on average and ", report.gap_max, " at most; expected at most ", bound.mean, " and ", bound.max,
+  fail(ErrorCode::kRuntime, "grpo: sampler and trainer disagree: log-probabilities differ by ",
+       report.gap_mean, " nats on average and ", report.gap_max, " at most; expected at most ",
+       bound.mean, " and ", bound.max,
        ". Rewards would push the wrong tokens. Try another --isa and report the machine");
 }
 

@@ -1,5 +1,7 @@
-// GRPO on procedural problems: sample groups, reward, compare within the group, one clipped policy step.
-//                                             DeepSeekMath (arXiv:2402.03300), section 4; DeepSeek-R1 (arXiv:2501.12948), 2.2
+// GRPO on procedural problems: sample groups, reward, compare within the group, one clipped policy
+// step.
+//                                             DeepSeekMath (arXiv:2402.03300), section 4;
+//                                             DeepSeek-R1 (arXiv:2501.12948), 2.2
 // Threads: one.  Lifetime: kernels, memory, decoder and tokenizer outlive it.
 #pragma once
 
@@ -16,7 +18,8 @@
 namespace fathom {
 
 struct GrpoConfig {
-  std::vector<std::string> tasks = {"modsum=64"};  // problems of each task a step: "modsum=24", or "modsum:8=24" for 8 digits
+  std::vector<std::string> tasks = {
+      "modsum=64"};  // problems of each task a step: "modsum=24", or "modsum:8=24" for 8 digits
   int64_t group_size = 8;
   int64_t steps = 60;
   int64_t max_tokens = 26;
@@ -36,7 +39,7 @@ struct GrpoConfig {
   double eps = 1e-8;  // AdamW; at the size of noise (1e-3) steps shrink where rewards say nothing
   double weight_decay = 0;
   double clip_norm = 1;
-  double mtp_weight = 0.1;         // the multi-token head keeps up with the policy, detached from it
+  double mtp_weight = 0.1;  // the multi-token head keeps up with the policy, detached from it
   double bias_update_speed = 0.001;
   int64_t microbatch_tokens = 8192;
   uint64_t seed = 1;
@@ -65,7 +68,8 @@ void visit_fields(GrpoConfig& c, Visitor&& field) {
   field("clip_norm", c.clip_norm, "largest gradient norm; 0: no clipping");
   field("mtp_weight", c.mtp_weight, "weight of the multi-token loss on the model's own answers");
   field("bias_update_speed", c.bias_update_speed, "of the experts' correction bias, each step");
-  field("microbatch_tokens", c.microbatch_tokens, "tokens of one part of the backward pass, to bound memory");
+  field("microbatch_tokens", c.microbatch_tokens,
+        "tokens of one part of the backward pass, to bound memory");
   field("seed", c.seed, "of problems, sampling and control rewards");
 }
 
@@ -89,10 +93,10 @@ struct Rollout {
 
 struct GrpoReport {
   double reward_mean = 0, reward_std = 0;
-  double accuracy = 0;              // share of exactly right answers, whatever is rewarded
+  double accuracy = 0;                  // share of exactly right answers, whatever is rewarded
   double all_right = 0, all_wrong = 0;  // share of groups
   double mean_tokens = 0, truncated = 0, reasoning_share = 0;
-  double entropy = 0;               // mean −log-probability of the sampled tokens
+  double entropy = 0;  // mean −log-probability of the sampled tokens
   double kl = 0, clipped_low = 0, clipped_high = 0, ratio_max = 0;
   double gap_mean = 0, gap_max = 0;  // sampler against trainer, nats
   double grad_norm = 0, mtp_loss = 0, max_vio = 0;
@@ -105,7 +109,8 @@ struct GrpoReport {
 
 class Grpo {
  public:
-  Grpo(const KernelTable& kernels, Allocator& memory, Decoder& decoder, const Tokenizer& tokenizer, const GrpoConfig& config);
+  Grpo(const KernelTable& kernels, Allocator& memory, Decoder& decoder, const Tokenizer& tokenizer,
+       const GrpoConfig& config);
 
   // Step `number` (0-based); what it draws depends on the seed and the number alone.
   GrpoReport step(int64_t number);

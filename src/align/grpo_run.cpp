@@ -15,8 +15,9 @@
 namespace fathom {
 namespace {
 
-const std::vector<std::string> kFreeOnResume = {"out", "init", "steps", "exam_problems", "exam_every", "save_every", "keep",
-                                                "microbatch_tokens"};
+const std::vector<std::string> kFreeOnResume = {
+    "out",        "init",       "steps", "exam_problems",
+    "exam_every", "save_every", "keep",  "microbatch_tokens"};
 
 void check_same_settings(const GrpoRunConfig& config, const std::string& checkpoint) {
   const std::string path = join_path(checkpoint, "run.toml");
@@ -24,24 +25,33 @@ void check_same_settings(const GrpoRunConfig& config, const std::string& checkpo
   const Json now = fields_to_json(config);
   for (const auto& [key, value] : now.members()) {
     const Json* old = before.find(key);
-    const bool free = std::find(kFreeOnResume.begin(), kFreeOnResume.end(), key) != kFreeOnResume.end();
+    const bool free =
+        std::find(kFreeOnResume.begin(), kFreeOnResume.end(), key) != kFreeOnResume.end();
     if (old == nullptr || *old == value || free) continue;
-    fail(ErrorCode::kUsage, "resume: ", key, " is ", value.dump(), " but the run began with ", old->dump(), " (", path,
-         "). Use the same settings, or another --out");
+    fail(ErrorCode::kUsage, "resume: ", key, " is ", value.dump(), " but the run began with ",
+         old->dump(), " (", path, "). Use the same settings, or another --out");
   }
 }
 
 class GrpoRun {
  public:
-  GrpoRun(const GrpoRunConfig& config, const KernelTable& kernels, Allocator& memory, const RunEvents& events)
-      : config_(config), kernels_(kernels), memory_(memory), events_(events), lock_(prepare(config)) {
+  GrpoRun(const GrpoRunConfig& config, const KernelTable& kernels, Allocator& memory,
+          const RunEvents& events)
+      : config_(config),
+        kernels_(kernels),
+        memory_(memory),
+        events_(events),
+        lock_(prepare(config)) {
     const std::optional<Checkpoint> found = newest_checkpoint(config.out);
     if (found) check_same_settings(config, found->folder);
-    model_ = std::make_unique<LoadedModel>(load_model(found && parse_kl(config.grpo.kl) == KlKind::kNone ? found->folder : config.init, memory));
-    grpo_ = std::make_unique<Grpo>(kernels, memory, *model_->decoder, model_->require_tokenizer(), config.grpo);
+    model_ = std::make_unique<LoadedModel>(load_model(
+        found && parse_kl(config.grpo.kl) == KlKind::kNone ? found->folder : config.init, memory));
+    grpo_ = std::make_unique<Grpo>(kernels, memory, *model_->decoder, model_->require_tokenizer(),
+                                   config.grpo);
     if (found) restore(*found);
     metrics_ = std::make_unique<MetricsWriter>(join_path(config.out, "metrics.jsonl"), step_);
-    events_(Json::object({{"event", found ? "resume" : "start"}, {"step", step_}, {"steps", config.grpo.steps}}));
+    events_(Json::object(
+        {{"event", found ? "resume" : "start"}, {"step", step_}, {"steps", config.grpo.steps}}));
   }
 
   RunResult run() {
@@ -52,11 +62,15 @@ class GrpoRun {
       const GrpoReport report = grpo_->step(step_);
       ++step_;
       bad = std::isfinite(report.grad_norm) ? 0 : bad + 1;
-      if (bad > 0) warn(concat("the gradient is not finite; the step is skipped (", bad, " in a row)"));
-      if (bad >= 10) fail(ErrorCode::kRuntime, "grpo: 10 steps in a row gave no finite gradient; lower --lr");
+      if (bad > 0)
+        warn(concat("the gradient is not finite; the step is skipped (", bad, " in a row)"));
+      if (bad >= 10)
+        fail(ErrorCode::kRuntime, "grpo: 10 steps in a row gave no finite gradient; lower --lr");
       record(report);
       if (config_.exam_every > 0 && step_ % config_.exam_every == 0) exam("exam");
-      if (bad == 0 && config_.save_every > 0 && step_ % config_.save_every == 0 && step_ < config_.grpo.steps) try_to_save();
+      if (bad == 0 && config_.save_every > 0 && step_ % config_.save_every == 0 &&
+          step_ < config_.grpo.steps)
+        try_to_save();
     }
     result.summary = Json::object({{"event", "summary"}, {"steps", step_}, {"before", before_}});
     if (step_ < config_.grpo.steps) {
@@ -76,11 +90,14 @@ class GrpoRun {
 
  private:
   static std::string prepare(const GrpoRunConfig& config) {
-    if (config.init.empty()) fail(ErrorCode::kUsage, "--init is missing; give the model folder to start from");
-    if (config.out.empty()) fail(ErrorCode::kUsage, "--out is missing; give a folder for checkpoints and metrics");
+    if (config.init.empty())
+      fail(ErrorCode::kUsage, "--init is missing; give the model folder to start from");
+    if (config.out.empty())
+      fail(ErrorCode::kUsage, "--out is missing; give a folder for checkpoints and metrics");
     check_grpo_config(config.grpo);
     const auto at_least = [](const char* name, int64_t value, int64_t low) {
-      if (value < low) fail(ErrorCode::kUsage, flag_name(name), " is ", value, "; expected ", low, " or more");
+      if (value < low)
+        fail(ErrorCode::kUsage, flag_name(name), " is ", value, "; expected ", low, " or more");
     };
     at_least("exam_problems", config.exam_problems, 1);
     at_least("exam_every", config.exam_every, 0);
@@ -92,7 +109,8 @@ class GrpoRun {
 
   void restore(const Checkpoint& found) {
     Pass pass = grpo_->trainer().pass();
-    const Json state = load_checkpoint(pass, found.folder, *model_->decoder, grpo_->trainer().optimizer());
+    const Json state =
+        load_checkpoint(pass, found.folder, *model_->decoder, grpo_->trainer().optimizer());
     step_ = found.step;
     if (const Json* before = state.find("before")) before_ = *before;
   }
@@ -102,16 +120,19 @@ class GrpoRun {
     const std::string& first = config_.grpo.tasks.front();
     task.task = first.substr(0, std::min(first.find('='), first.find(':')));
     const std::vector<Problem> problems =
-        distinct_problems(checked_task(task), Split::kExam, {config_.grpo.seed, Purpose::kExam}, config_.exam_problems);
+        distinct_problems(checked_task(task), Split::kExam, {config_.grpo.seed, Purpose::kExam},
+                          config_.exam_problems);
     EngineConfig engine_config;
     engine_config.max_sequences = 256;
-    engine_config.max_tokens_per_sequence = std::min<int64_t>(model_->config().max_position_embeddings, 64 + config_.grpo.max_tokens);
+    engine_config.max_tokens_per_sequence =
+        std::min<int64_t>(model_->config().max_position_embeddings, 64 + config_.grpo.max_tokens);
     Engine engine(kernels_, memory_, *model_->decoder, engine_config);
     ExamConfig exam_config;
     exam_config.max_tokens = config_.grpo.max_tokens;
     exam_config.seed = config_.grpo.seed;
     const Json result = exam_json(run_exam(engine, *model_->tokenizer, problems, exam_config));
-    Json event = Json::object({{"event", "exam"}, {"name", name}, {"task", task.task}, {"step", step_}});
+    Json event =
+        Json::object({{"event", "exam"}, {"name", name}, {"task", task.task}, {"step", step_}});
     for (const auto& [key, value] : result.members()) event[key] = value;
     events_(event);
     return result;
@@ -134,7 +155,8 @@ class GrpoRun {
     events_(Json::object({{"event", "note"}, {"message", concat("step ", step_, ": ", message)}}));
   }
 
-  // A full disk does not end the run: the earlier checkpoints stand, and space may come back before the next save.
+  // A full disk does not end the run: the earlier checkpoints stand, and space may come back before
+  // the next save.
   void try_to_save() {
     try {
       save();
@@ -150,18 +172,22 @@ class GrpoRun {
     contents.optimizer = &grpo_->trainer().optimizer();
     contents.state = Json::object({{"before", before_}});
     contents.run_toml = dump_toml(fields_to_json(config_));
-    contents.card = {"GRPO model", concat("Trained from ", config_.init, " by ", step_, " steps of GRPO on ",
-                                          Json(config_.grpo.tasks).dump(), " with the reward ", config_.grpo.reward, ".")};
+    contents.card = {"GRPO model", concat("Trained from ", config_.init, " by ", step_,
+                                          " steps of GRPO on ", Json(config_.grpo.tasks).dump(),
+                                          " with the reward ", config_.grpo.reward, ".")};
     save_checkpoint(config_.out, step_, contents, config_.keep);
-    events_(Json::object({{"event", "save"}, {"step", step_},
-                          {"folder", join_path(join_path(config_.out, "checkpoints"), checkpoint_name(step_))}}));
+    events_(Json::object(
+        {{"event", "save"},
+         {"step", step_},
+         {"folder", join_path(join_path(config_.out, "checkpoints"), checkpoint_name(step_))}}));
   }
 
   void write_report(const Json& summary) {
     const Metrics metrics = read_metrics(join_path(config_.out, "metrics.jsonl"));
     Report report("GRPO");
-    for (const auto& [name, title] : {std::pair{"reward", "Reward"}, std::pair{"mean_tokens", "Answer length"},
-                                      std::pair{"reasoning_share", "Share that reasons"}, std::pair{"entropy", "Entropy"}}) {
+    for (const auto& [name, title] :
+         {std::pair{"reward", "Reward"}, std::pair{"mean_tokens", "Answer length"},
+          std::pair{"reasoning_share", "Share that reasons"}, std::pair{"entropy", "Entropy"}}) {
       const MetricsColumn column = metrics.column(name);
       LineChart chart;
       chart.title = title;
@@ -189,7 +215,10 @@ class GrpoRun {
 }  // namespace
 
 Json grpo_metrics(int64_t step, const GrpoReport& r) {
-  Json row = Json::object({{"step", step}, {"reward", r.reward_mean}, {"reward_std", r.reward_std}, {"accuracy", r.accuracy}});
+  Json row = Json::object({{"step", step},
+                           {"reward", r.reward_mean},
+                           {"reward_std", r.reward_std},
+                           {"accuracy", r.accuracy}});
   for (const auto& [task, accuracy] : r.task_accuracy) row["accuracy_" + task] = accuracy;
   row["all_right"] = r.all_right;
   row["all_wrong"] = r.all_wrong;
@@ -220,12 +249,19 @@ Json grpo_metrics(int64_t step, const GrpoReport& r) {
 }
 
 Json exam_json(const ExamResult& r) {
-  return Json::object({{"t1", r.t1}, {"t1_se", r.t1_se}, {"greedy", r.greedy}, {"pass8", r.pass_at_k},
-                       {"mean_tokens", r.mean_tokens}, {"reasoning_share", r.reasoning_share},
-                       {"right_reasoning", r.right_reasoning}, {"t1_forced_thinking", r.t1_forced}, {"problems", r.problems}});
+  return Json::object({{"t1", r.t1},
+                       {"t1_se", r.t1_se},
+                       {"greedy", r.greedy},
+                       {"pass8", r.pass_at_k},
+                       {"mean_tokens", r.mean_tokens},
+                       {"reasoning_share", r.reasoning_share},
+                       {"right_reasoning", r.right_reasoning},
+                       {"t1_forced_thinking", r.t1_forced},
+                       {"problems", r.problems}});
 }
 
-RunResult run_grpo(const GrpoRunConfig& config, const KernelTable& kernels, Allocator& memory, const RunEvents& events) {
+RunResult run_grpo(const GrpoRunConfig& config, const KernelTable& kernels, Allocator& memory,
+                   const RunEvents& events) {
   return GrpoRun(config, kernels, memory, events).run();
 }
 

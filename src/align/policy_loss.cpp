@@ -25,7 +25,8 @@ bool all_equal(std::span<const double> values) {
 }
 
 template <class T>
-T parse(const std::string& flag, const std::string& name, const std::vector<std::pair<std::string, T>>& known) {
+T parse(const std::string& flag, const std::string& name,
+        const std::vector<std::pair<std::string, T>>& known) {
   std::vector<std::string> names;
   for (const auto& [text, value] : known) {
     if (text == name) return value;
@@ -33,34 +34,43 @@ T parse(const std::string& flag, const std::string& name, const std::vector<std:
   }
   std::string list;
   for (const std::string& text : names) list += (list.empty() ? "" : ", ") + text;
-  fail(ErrorCode::kUsage, flag, " is '", name, "'; expected one of ", list, did_you_mean(name, names));
+  fail(ErrorCode::kUsage, flag, " is '", name, "'; expected one of ", list,
+       did_you_mean(name, names));
 }
 
 }  // namespace
 
 LossNorm parse_loss_norm(const std::string& name) {
-  return parse<LossNorm>("--loss-norm", name, {{"seq", LossNorm::kSeq}, {"token", LossNorm::kToken}, {"const", LossNorm::kConst}});
+  return parse<LossNorm>(
+      "--loss-norm", name,
+      {{"seq", LossNorm::kSeq}, {"token", LossNorm::kToken}, {"const", LossNorm::kConst}});
 }
 AdvantageScale parse_adv_scale(const std::string& name) {
   return parse<AdvantageScale>("--adv-scale", name,
-                               {{"group", AdvantageScale::kGroup}, {"batch", AdvantageScale::kBatch}, {"none", AdvantageScale::kNone}});
+                               {{"group", AdvantageScale::kGroup},
+                                {"batch", AdvantageScale::kBatch},
+                                {"none", AdvantageScale::kNone}});
 }
-KlKind parse_kl(const std::string& name) { return parse<KlKind>("--kl", name, {{"none", KlKind::kNone}, {"k3", KlKind::kK3}}); }
+KlKind parse_kl(const std::string& name) {
+  return parse<KlKind>("--kl", name, {{"none", KlKind::kNone}, {"k3", KlKind::kK3}});
+}
 Overlong parse_overlong(const std::string& name) {
-  return parse<Overlong>("--overlong", name,
-                         {{"none", Overlong::kNone}, {"mask", Overlong::kMask}, {"penalty", Overlong::kPenalty}});
+  return parse<Overlong>(
+      "--overlong", name,
+      {{"none", Overlong::kNone}, {"mask", Overlong::kMask}, {"penalty", Overlong::kPenalty}});
 }
 
-std::vector<double> advantages(std::span<const double> rewards, int64_t size, AdvantageScale scale) {
-  FATHOM_CHECK(size > 0 && static_cast<int64_t>(rewards.size()) % size == 0, "advantages: ", rewards.size(),
-               " rewards do not fall into groups of ", size);
+std::vector<double> advantages(std::span<const double> rewards, int64_t size,
+                               AdvantageScale scale) {
+  FATHOM_CHECK(size > 0 && static_cast<int64_t>(rewards.size()) % size == 0,
+               "advantages: ", rewards.size(), " rewards do not fall into groups of ", size);
   std::vector<double> result(rewards.size(), 0.0);
   const double batch_std = rewards.empty() ? 0 : deviation(rewards, mean_of(rewards));
   for (size_t begin = 0; begin < rewards.size(); begin += static_cast<size_t>(size)) {
     const std::span<const double> group = rewards.subspan(begin, static_cast<size_t>(size));
     if (all_equal(group)) continue;
     const double mean = mean_of(group);
-    const double divisor = scale == AdvantageScale::kGroup ? deviation(group, mean) + kStdEps
+    const double divisor = scale == AdvantageScale::kGroup   ? deviation(group, mean) + kStdEps
                            : scale == AdvantageScale::kBatch ? batch_std + kStdEps
                                                              : 1.0;
     for (size_t i = 0; i < group.size(); ++i) result[begin + i] = (group[i] - mean) / divisor;
@@ -74,7 +84,8 @@ double overlong_penalty(int64_t tokens, int64_t max_tokens, int64_t cache) {
   return std::max(-1.0, -static_cast<double>(tokens - free) / static_cast<double>(cache));
 }
 
-TokenObjective policy_objective(const PolicyRows& rows, const PolicyLossConfig& config, PolicyStats& stats) {
+TokenObjective policy_objective(const PolicyRows& rows, const PolicyLossConfig& config,
+                                PolicyStats& stats) {
   return [&rows, config, &stats](std::span<const int32_t> chunk, std::span<const double> logprob,
                                  std::span<double> derivative) {
     double loss = 0;
@@ -83,7 +94,8 @@ TokenObjective policy_objective(const PolicyRows& rows, const PolicyLossConfig& 
       derivative[i] = 0;
       const double weight = rows.weight[row], advantage = rows.advantage[row];
       if (weight == 0) continue;
-      const double ratio = rows.old_logprob.empty() ? 1.0 : std::exp(logprob[i] - rows.old_logprob[row]);
+      const double ratio =
+          rows.old_logprob.empty() ? 1.0 : std::exp(logprob[i] - rows.old_logprob[row]);
       const double clipped = std::clamp(ratio, 1 - config.clip_low, 1 + config.clip_high);
       const bool is_clipped = clipped * advantage < ratio * advantage;
       loss -= weight * (is_clipped ? clipped : ratio) * advantage;

@@ -1,7 +1,8 @@
 // Rewards: small named functions from a problem and an answer to a number.
 //
-// "accuracy" is 1 for an exact answer closed by the end token, else 0: nothing for length or format. "format" is 1 for a
-// well-formed answer, whatever it says. Controls: "random" is Bernoulli(0.5), "zero" makes every advantage zero.
+// "accuracy" is 1 for an exact answer closed by the end token, else 0: nothing for length or
+// format. "format" is 1 for a well-formed answer, whatever it says. Controls: "random" is
+// Bernoulli(0.5), "zero" makes every advantage zero.
 #pragma once
 
 #include <functional>
@@ -19,8 +20,8 @@ struct RewardInput {
   const Problem& problem;
   const std::vector<int32_t>& answer;  // ids after the prompt
   FinishReason finish;
-  RandomKey key;    // purpose kReward, of this step; only the controls draw from it
-  uint64_t index;   // of this answer in the step
+  RandomKey key;   // purpose kReward, of this step; only the controls draw from it
+  uint64_t index;  // of this answer in the step
 };
 
 using Reward = std::function<double(const RewardInput&)>;

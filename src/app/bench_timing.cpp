@@ -1,6 +1,5 @@
 #include "app/bench_timing.h"
 
-
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -13,8 +12,8 @@
 #include <sstream>
 
 #include "base/clock.h"
-#include "base/team.h"
 #include "base/error.h"
+#include "base/team.h"
 
 namespace fathom {
 namespace {

@@ -38,8 +38,8 @@ CLI::Option* with_environment(CLI::Option* option, const std::string& names) {
   return option->envname(environment_name(names));
 }
 
-// Whole numbers are signed 64-bit everywhere. The parser alone would quietly take the largest one for anything beyond, and a
-// negative one for a huge one where none can be.
+// Whole numbers are signed 64-bit everywhere. The parser alone would quietly take the largest one
+// for anything beyond, and a negative one for a huge one where none can be.
 CLI::Validator at_least(int64_t low) {
   const auto check = [low](const std::string& text) -> std::string {
     int64_t value = 0;
@@ -47,7 +47,8 @@ CLI::Validator at_least(int64_t low) {
     const bool is_number = error == std::errc() || error == std::errc::result_out_of_range;
     if (!is_number || (error == std::errc() && value >= low)) return "";
     constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
-    return concat("'", text, "' is out of range; expected ", low == 0 ? "0 or more, and " : "", "at most ", kLargest);
+    return concat("'", text, "' is out of range; expected ", low == 0 ? "0 or more, and " : "",
+                  "at most ", kLargest);
   };
   return {check, ""};
 }
@@ -93,11 +94,15 @@ Command& Command::option(const std::string& names, std::string& value, const std
   return *this;
 }
 Command& Command::option(const std::string& names, int64_t& value, const std::string& help) {
-  with_environment(impl_->app->add_option(names, value, help), names)->capture_default_str()->check(at_least(std::numeric_limits<int64_t>::min()));
+  with_environment(impl_->app->add_option(names, value, help), names)
+      ->capture_default_str()
+      ->check(at_least(std::numeric_limits<int64_t>::min()));
   return *this;
 }
 Command& Command::option(const std::string& names, uint64_t& value, const std::string& help) {
-  with_environment(impl_->app->add_option(names, value, help), names)->capture_default_str()->check(at_least(0));
+  with_environment(impl_->app->add_option(names, value, help), names)
+      ->capture_default_str()
+      ->check(at_least(0));
   return *this;
 }
 Command& Command::option(const std::string& names, double& value, const std::string& help) {

@@ -11,7 +11,8 @@ constexpr int64_t kMostThreads = 1024;
 Precision parse_precision(const std::string& precision) {
   if (precision == "auto" || precision == "f32") return Precision::kF32;
   if (precision == "bf16") return Precision::kBF16;
-  if (precision == "fp8") fail(ErrorCode::kUsage, "--precision fp8 is not supported so far; f32 and bf16 are");
+  if (precision == "fp8")
+    fail(ErrorCode::kUsage, "--precision fp8 is not supported so far; f32 and bf16 are");
   fail(ErrorCode::kUsage, "--precision is '", precision, "'; expected auto, f32 or bf16");
 }
 
@@ -22,8 +23,10 @@ void add_device_flags(Command& command, DeviceFlags& flags, const std::string& p
   command.option("--threads,-t", flags.threads, "threads that compute; 0: one for each core")
       .option("--isa", flags.isa,
               "highest instruction set to use: auto, plain, avx2, avx512 or amx")
-      .option("--precision" + alias, flags.precision, "arithmetic of matrix products: auto (f32), f32, or bf16 with AMX")
-      .option("--memory-mb", flags.memory_mb, "refuse to take more memory than this; 0: what the machine has");
+      .option("--precision" + alias, flags.precision,
+              "arithmetic of matrix products: auto (f32), f32, or bf16 with AMX")
+      .option("--memory-mb", flags.memory_mb,
+              "refuse to take more memory than this; 0: what the machine has");
 }
 
 Device open_device(const DeviceFlags& flags) {

@@ -1,6 +1,8 @@
-// Flags made from the fields of a configuration (visit_fields), and the run file that holds the same fields.
+// Flags made from the fields of a configuration (visit_fields), and the run file that holds the
+// same fields.
 //
-// Flags win over the run file, which wins over the defaults.  Lifetime: FieldFlags outlive the command they were added to.
+// Flags win over the run file, which wins over the defaults.  Lifetime: FieldFlags outlive the
+// command they were added to.
 #pragma once
 
 #include <string>
@@ -28,7 +30,8 @@ struct FieldFlags {
 
 template <class Config>
 void add_field_flags(Command& command, FieldFlags<Config>& flags) {
-  command.positional("run_file", flags.run_file, "TOML file with the same names as the flags (save_every = 100)", false);
+  command.positional("run_file", flags.run_file,
+                     "TOML file with the same names as the flags (save_every = 100)", false);
   visit_fields(flags.values, [&](const char* name, auto& value, const char* help) {
     if constexpr (std::is_same_v<std::remove_reference_t<decltype(value)>, bool>) {
       command.flag(flag_name(name), value, help);

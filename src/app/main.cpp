@@ -50,7 +50,8 @@ int main(int argc, char** argv) {
   using namespace fathom;
   std::signal(SIGPIPE,
               SIG_IGN);  // a reader that leaves must not kill a run between two checkpoints
-  std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is an error of write(), like a full disk
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file at its size limit is an error of write(), like a full disk
   try {
     return after_output(run_commands(argc, argv));
   } catch (const Error& error) {

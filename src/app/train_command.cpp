@@ -22,8 +22,9 @@ struct TrainFlags {
 
 // The preset that was asked for decides the defaults, whether a flag or the run file names it.
 RunConfig read_config(RunKind kind, const Command& command, const FieldFlags<RunConfig>& flags) {
-  const std::string preset = command.given("--preset") ? flags.values.preset
-                                                       : flags.read_run_file().string_or("preset", kDefaultPreset);
+  const std::string preset = command.given("--preset")
+                                 ? flags.values.preset
+                                 : flags.read_run_file().string_or("preset", kDefaultPreset);
   RunConfig config = default_run_config(kind, preset);
   set_given_fields(command, flags, config);
   return config;
@@ -32,14 +33,19 @@ RunConfig read_config(RunKind kind, const Command& command, const FieldFlags<Run
 void print_plan(const Json& plan) {
   const Json& count = plan.at("parameters");
   const auto line = [](const std::string& name, const std::string& value) {
-    std::cout << "  " << name << std::string(name.size() < 22 ? 22 - name.size() : 1, ' ') << value << "\n";
+    std::cout << "  " << name << std::string(name.size() < 22 ? 22 - name.size() : 1, ' ') << value
+              << "\n";
   };
-  line("model", concat(plan.string_at("preset"), " (", plan.string_at("model_type"), "), vocabulary ", plan.int_at("vocab_size")));
-  line("parameters", concat(human_count(count.double_at("total")), " in all, ", human_count(count.double_at("active")), " active, ",
+  line("model", concat(plan.string_at("preset"), " (", plan.string_at("model_type"),
+                       "), vocabulary ", plan.int_at("vocab_size")));
+  line("parameters", concat(human_count(count.double_at("total")), " in all, ",
+                            human_count(count.double_at("active")), " active, ",
                             human_count(count.double_at("multi_token")), " in multi-token heads"));
-  line("tokens a step", concat(plan.int_at("tokens_per_step"), ", rows of ", plan.int_at("row_tokens")));
+  line("tokens a step",
+       concat(plan.int_at("tokens_per_step"), ", rows of ", plan.int_at("row_tokens")));
   line("data", concat(human_count(plan.double_at("train_tokens")), " tokens to train on, ",
-                      human_count(plan.double_at("validation_tokens")), " held out; ", fixed(plan.double_at("passes_over_data"), 2), " passes"));
+                      human_count(plan.double_at("validation_tokens")), " held out; ",
+                      fixed(plan.double_at("passes_over_data"), 2), " passes"));
   line("weights and optimiser", human_bytes(plan.double_at("weights_and_optimizer_bytes")));
   line("peak memory", concat(human_bytes(plan.double_at("peak_memory_bytes")), " (measured)"));
   line("speed", concat(human_count(plan.double_at("tokens_per_s")), " tokens/s (measured)"));
@@ -59,12 +65,13 @@ int train(RunKind kind, const Command& command, const TrainFlags& flags) {
     return 0;
   }
   install_stop_handlers();
-  const RunResult result = run_training(kind, config, device.kernels(), device.memory(), print_events(progress_style(flags.json)));
+  const RunResult result = run_training(kind, config, device.kernels(), device.memory(),
+                                        print_events(progress_style(flags.json)));
   return result.stopped ? 128 + result.stop_signal : 0;
 }
 
-void add_training(CommandLine& line, RunKind kind, const std::string& name, const std::string& summary,
-                  const std::vector<std::string>& examples) {
+void add_training(CommandLine& line, RunKind kind, const std::string& name,
+                  const std::string& summary, const std::vector<std::string>& examples) {
   Command& command = line.add(name, summary);
   auto flags = std::make_shared<TrainFlags>();
   flags->fields.values = default_run_config(kind, kDefaultPreset);
@@ -79,10 +86,11 @@ void add_training(CommandLine& line, RunKind kind, const std::string& name, cons
 }  // namespace
 
 void add_train_command(CommandLine& line) {
-  add_training(line, RunKind::kTrain, "train", "pretrain a model on text",
-               {"fathom train --preset llm-nano --data shakespeare.txt --out runs/nano",
-                "fathom train --preset v3-nano --data corpus/ --out runs/v3 --steps 4000 --save-every 500",
-                "fathom train runs/v3/run.toml --dry-run"});
+  add_training(
+      line, RunKind::kTrain, "train", "pretrain a model on text",
+      {"fathom train --preset llm-nano --data shakespeare.txt --out runs/nano",
+       "fathom train --preset v3-nano --data corpus/ --out runs/v3 --steps 4000 --save-every 500",
+       "fathom train runs/v3/run.toml --dry-run"});
 }
 
 void add_sft_command(CommandLine& line) {

@@ -1,5 +1,4 @@
 #include <gtest/gtest.h>
-#include "base/team.h"
 
 #include <array>
 #include <cmath>
@@ -9,6 +8,7 @@
 #include "backend/device.h"
 #include "backend/self_check.h"
 #include "base/log.h"
+#include "base/team.h"
 #include "ops/bench_rows.h"
 #include "ops/swiglu/swiglu.h"
 #include "ops/testing.h"

@@ -22,7 +22,8 @@ struct KernelChoice {
 // null; it gets one entry for each slot.
 KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choices = nullptr);
 
-// Products whose operands are rounded to bf16: their specification, and the AMX tiles that compute it.
+// Products whose operands are rounded to bf16: their specification, and the AMX tiles that compute
+// it.
 KernelTable reference_bf16_kernels();
 void use_bf16_products(KernelTable& table, std::vector<KernelChoice>& choices);
 

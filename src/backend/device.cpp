@@ -14,7 +14,8 @@ Device Device::open(const DeviceConfig& config) {
   auto state = std::make_unique<State>();
   state->cpu = capped(detect_cpu(), config.isa);
   state->threads = config.threads > 0 ? config.threads : available_processors();
-  state->memory = make_host_allocator(config.memory_limit > 0 ? config.memory_limit : machine_memory_bytes());
+  state->memory =
+      make_host_allocator(config.memory_limit > 0 ? config.memory_limit : machine_memory_bytes());
   state->kernels = cpu_kernels(state->cpu, &state->choices);
   Device device(std::move(state));
   device.compute_here();
@@ -26,8 +27,10 @@ Device Device::open(const DeviceConfig& config) {
 
 void Device::use_bf16() {
   if (!state_->cpu.amx_bf16 || !request_amx()) {
-    fail(ErrorCode::kUsage, "precision bf16 needs AMX tiles, which this processor, its system or --isa does not give; ",
-         "without them f32 is faster. Use --precision f32");
+    fail(
+        ErrorCode::kUsage,
+        "precision bf16 needs AMX tiles, which this processor, its system or --isa does not give; ",
+        "without them f32 is faster. Use --precision f32");
   }
   use_bf16_products(state_->kernels, state_->choices);
   check_products(state_->kernels, state_->choices, reference_bf16_kernels());

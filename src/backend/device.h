@@ -1,7 +1,8 @@
 // A machine that computes: its kernels, its memory and its threads.
 //
-// Threads: one computes (it alone shares tasks with the team); any may read choices().  Lifetime: the device
-// outlives every pass and tensor made from it; moving a device keeps their references valid.
+// Threads: one computes (it alone shares tasks with the team); any may read choices().  Lifetime:
+// the device outlives every pass and tensor made from it; moving a device keeps their references
+// valid.
 #pragma once
 
 #include <cstddef>
@@ -41,7 +42,8 @@ class Device {
 
   // A pass without tape, statistics or cache.
   Pass pass() { return {state_->kernels, *state_->memory}; }
-  // Sets the team of compute threads to this device's number again, where another device changed it.
+  // Sets the team of compute threads to this device's number again, where another device changed
+  // it.
   void compute_here() const;
 
  private:

@@ -173,7 +173,8 @@ std::string disagreement(const Numbers& got, const Numbers& want) {
 
 }  // namespace
 
-void check_products(KernelTable& table, std::vector<KernelChoice>& choices, const KernelTable& plain) {
+void check_products(KernelTable& table, std::vector<KernelChoice>& choices,
+                    const KernelTable& plain) {
   for (const Check& check : checks()) {
     const std::string wrong = disagreement(check.run(table), check.run(plain));
     if (wrong.empty()) continue;

@@ -117,7 +117,8 @@ CpuFeatures capped(CpuFeatures cpu, Isa limit) {
 }
 
 size_t machine_memory_bytes() {
-  const size_t machine = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t machine =
+      static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
   size_t group = 0;
   std::ifstream limit("/sys/fs/cgroup/memory.max");  // absent, or "max", where there is no limit
   return limit >> group && group > 0 ? std::min(machine, group) : machine;

@@ -11,12 +11,14 @@
 namespace fathom {
 namespace {
 
-// The number of the loop in the upper bits, how many of its tasks are unclaimed in the lower ones: claiming is one
-// compare-and-swap. While a task is unclaimed its loop cannot end, so what a helper read about the loop before a successful
-// swap is true; with none left there is nothing to claim, whatever the next loop's fields already say.
+// The number of the loop in the upper bits, how many of its tasks are unclaimed in the lower ones:
+// claiming is one compare-and-swap. While a task is unclaimed its loop cannot end, so what a helper
+// read about the loop before a successful swap is true; with none left there is nothing to claim,
+// whatever the next loop's fields already say.
 constexpr int kTaskBits = 40;
 constexpr uint64_t kTaskMask = (uint64_t{1} << kTaskBits) - 1;
-constexpr int kSpins = 4000;       // about 100 microseconds: longer than the gaps between the loops of a step
+constexpr int kSpins =
+    4000;  // about 100 microseconds: longer than the gaps between the loops of a step
 constexpr int kImpatientSpins = 2000;
 
 void pause_briefly() {
@@ -43,7 +45,8 @@ class Team {
     stop_helpers();
     size_ = std::max(1, members);
     stopping_ = false;
-    for (int member = 1; member < size(); ++member) helpers_.emplace_back([this, member] { help(member); });
+    for (int member = 1; member < size(); ++member)
+      helpers_.emplace_back([this, member] { help(member); });
   }
 
   bool bind(const std::vector<int>& processors) {
@@ -67,7 +70,8 @@ class Team {
     ticket_.store(++loop_ << kTaskBits | static_cast<uint64_t>(tasks), std::memory_order_seq_cst);
     if (sleepers_.load(std::memory_order_seq_cst) > 0) ticket_.notify_all();
     work(0);
-    // What is left is in helpers' hands; if they are kept from running, let them have this processor.
+    // What is left is in helpers' hands; if they are kept from running, let them have this
+    // processor.
     for (int spins = 0; done_.load(std::memory_order_acquire) != tasks; ++spins) {
       if (spins < kImpatientSpins) {
         pause_briefly();

@@ -25,7 +25,8 @@ TEST(Team, DoesEveryTaskOnceInManyLoops) {
   }
 }
 
-// Loops of different lengths in close succession: a helper that is late for one must not claim from the next by mistake.
+// Loops of different lengths in close succession: a helper that is late for one must not claim from
+// the next by mistake.
 TEST(Team, KeepsNeighbouringLoopsApart) {
   set_team_size(4);
   for (int round = 0; round < 200000; ++round) {
@@ -57,7 +58,8 @@ TEST(Team, ServesASecondThreadMeanwhile) {
   set_team_size(2);
   std::atomic<int64_t> sum{0};
   const auto work = [&] {
-    for (int round = 0; round < 200; ++round) share_tasks(16, [&](int64_t task, int) { sum += task; });
+    for (int round = 0; round < 200; ++round)
+      share_tasks(16, [&](int64_t task, int) { sum += task; });
   };
   std::thread other(work);
   work();

@@ -32,21 +32,24 @@ void join_generation_config(ModelConfig& config, const std::string& folder) {
 std::string torch_dtype(DType dtype) { return dtype == DType::kBF16 ? "bfloat16" : "float32"; }
 
 std::string card_text(const ModelCard& card) {
-  return concat("---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n\n# ", card.title, "\n\n", card.body, "\n");
+  return concat("---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n\n# ",
+                card.title, "\n\n", card.body, "\n");
 }
 
 }  // namespace
 
 const Tokenizer& LoadedModel::require_tokenizer() const {
   if (!tokenizer) {
-    fail(ErrorCode::kModel, "model: ", folder, " has no tokenizer.json; text needs one (token ids work without: --ids FILE)");
+    fail(ErrorCode::kModel, "model: ", folder,
+         " has no tokenizer.json; text needs one (token ids work without: --ids FILE)");
   }
   return *tokenizer;
 }
 
 std::string resolve_model_folder(const std::string& path) {
   if (!exists(path)) fail(ErrorCode::kModel, "model: no such folder: ", path);
-  if (!is_directory(path)) fail(ErrorCode::kModel, "model: ", path, " is a file; expected a folder with config.json");
+  if (!is_directory(path))
+    fail(ErrorCode::kModel, "model: ", path, " is a file; expected a folder with config.json");
   if (exists(join_path(path, "config.json"))) return path;
   const std::string inner = join_path(path, "model");
   if (exists(join_path(inner, "config.json"))) return inner;
@@ -58,7 +61,8 @@ std::string resolve_model_folder(const std::string& path) {
       if (name->starts_with("step-") && exists(join_path(folder, "config.json"))) return folder;
     }
   }
-  fail(ErrorCode::kModel, "model: ", path, " holds no config.json, no model/ and no complete checkpoints/step-*");
+  fail(ErrorCode::kModel, "model: ", path,
+       " holds no config.json, no model/ and no complete checkpoints/step-*");
 }
 
 LoadedModel load_model(const std::string& path, Allocator& memory) {
@@ -68,16 +72,19 @@ LoadedModel load_model(const std::string& path, Allocator& memory) {
   join_generation_config(config, model.folder);
   const SafetensorsFolder weights(model.folder);
   check_credible(config, weights);
-  if (config.num_nextn_predict_layers > 0 && !has_multi_token_weights(config, weights)) config.num_nextn_predict_layers = 0;
+  if (config.num_nextn_predict_layers > 0 && !has_multi_token_weights(config, weights))
+    config.num_nextn_predict_layers = 0;
   model.decoder = std::make_unique<Decoder>(config);
   check_weights(*model.decoder, weights);
   model.decoder->allocate(memory);
   load_weights(*model.decoder, weights);
-  if (exists(join_path(model.folder, "tokenizer.json"))) model.tokenizer = Tokenizer::load(model.folder);
+  if (exists(join_path(model.folder, "tokenizer.json")))
+    model.tokenizer = Tokenizer::load(model.folder);
   return model;
 }
 
-void save_model(Decoder& decoder, const Tokenizer* tokenizer, const std::string& folder, DType dtype, const ModelCard& card) {
+void save_model(Decoder& decoder, const Tokenizer* tokenizer, const std::string& folder,
+                DType dtype, const ModelCard& card) {
   const ModelConfig& config = decoder.config();
   const Json json = config_to_json(config, torch_dtype(dtype));
   write_file_atomically(join_path(folder, "config.json"), json.dump(2) + "\n");

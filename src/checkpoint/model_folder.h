@@ -1,6 +1,8 @@
-// A model folder: config.json, *.safetensors, tokenizer.json, tokenizer_config.json, generation_config.json, README.md.
+// A model folder: config.json, *.safetensors, tokenizer.json, tokenizer_config.json,
+// generation_config.json, README.md.
 //
-// The layout of published checkpoints: other programs load what is written here, and the other way round.
+// The layout of published checkpoints: other programs load what is written here, and the other way
+// round.
 #pragma once
 
 #include <memory>
@@ -24,10 +26,12 @@ struct LoadedModel {
   std::vector<int32_t> end_ids() const { return config().eos_token_ids; }
 };
 
-// PATH itself if it holds config.json; PATH/model; or the newest complete PATH/checkpoints/step-*. Error(kModel) otherwise.
+// PATH itself if it holds config.json; PATH/model; or the newest complete PATH/checkpoints/step-*.
+// Error(kModel) otherwise.
 std::string resolve_model_folder(const std::string& path);
 
-// Every claim of the folder is checked before memory is taken for it. Error(kModel) names what is wrong.
+// Every claim of the folder is checked before memory is taken for it. Error(kModel) names what is
+// wrong.
 LoadedModel load_model(const std::string& path, Allocator& memory);
 
 struct ModelCard {
@@ -36,6 +40,7 @@ struct ModelCard {
 };
 
 // Writes everything into `folder`, which exists. Files are durable when it returns.
-void save_model(Decoder& decoder, const Tokenizer* tokenizer, const std::string& folder, DType dtype, const ModelCard& card);
+void save_model(Decoder& decoder, const Tokenizer* tokenizer, const std::string& folder,
+                DType dtype, const ModelCard& card);
 
 }  // namespace fathom

@@ -32,7 +32,8 @@ void save_optimizer(AdamW& optimizer, const std::string& path) {
     const AdamW::Moments& moments = optimizer.moments()[i];
     if (!moments.m) continue;
     steps[p.name] = moments.steps;
-    for (const auto& [prefix, tensor] : {std::pair{"m.", &moments.m}, std::pair{"v.", &moments.v}}) {
+    for (const auto& [prefix, tensor] :
+         {std::pair{"m.", &moments.m}, std::pair{"v.", &moments.v}}) {
       specs.push_back({prefix + p.name, info(tensor->dtype()).safetensors, p.declared.to_vector()});
       tensors[prefix + p.name] = tensor;
     }
@@ -49,7 +50,8 @@ void load_tensor(const SafetensorsFile& file, const std::string& name, Tensor& i
   if (entry == nullptr) fail(ErrorCode::kModel, "resume: ", file.path(), " has no tensor ", name);
   const std::span<const std::byte> bytes = file.bytes(*entry);
   if (static_cast<int64_t>(bytes.size()) != into.bytes()) {
-    fail(ErrorCode::kModel, "resume: ", name, " in ", file.path(), " has ", bytes.size(), " bytes; expected ", into.bytes());
+    fail(ErrorCode::kModel, "resume: ", name, " in ", file.path(), " has ", bytes.size(),
+         " bytes; expected ", into.bytes());
   }
   std::memcpy(into.write().data, bytes.data(), bytes.size());
 }
@@ -99,7 +101,8 @@ std::optional<Checkpoint> newest_checkpoint(const std::string& run) {
   return std::nullopt;
 }
 
-void save_checkpoint(const std::string& run, int64_t step, const CheckpointContents& contents, int64_t keep) {
+void save_checkpoint(const std::string& run, int64_t step, const CheckpointContents& contents,
+                     int64_t keep) {
   const std::string folder = checkpoints_folder(run);
   const std::string temporary = join_path(folder, ".writing-" + checkpoint_name(step));
   make_directories(folder);

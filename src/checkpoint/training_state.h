@@ -1,7 +1,8 @@
 // Checkpoints of a training run: a whole model folder plus what continuing needs.
 //
 //   RUN/checkpoints/step-00000400/   model folder + optimizer.safetensors + state.json + run.toml
-// A checkpoint is written beside, synced and renamed: it is there whole or not at all, whenever the process is killed.
+// A checkpoint is written beside, synced and renamed: it is there whole or not at all, whenever the
+// process is killed.
 #pragma once
 
 #include <functional>
@@ -32,9 +33,10 @@ struct CheckpointContents {
   ModelCard card;
 };
 
-// Publishes RUN/checkpoints/step-N and then removes all but the newest `keep` (0: keep all). On failure (a full disk) throws,
-// leaving earlier checkpoints intact and nothing half-written.
-void save_checkpoint(const std::string& run, int64_t step, const CheckpointContents& contents, int64_t keep);
+// Publishes RUN/checkpoints/step-N and then removes all but the newest `keep` (0: keep all). On
+// failure (a full disk) throws, leaving earlier checkpoints intact and nothing half-written.
+void save_checkpoint(const std::string& run, int64_t step, const CheckpointContents& contents,
+                     int64_t keep);
 
 // Restores weights and optimiser; returns the stored state. Shapes and names must agree.
 Json load_checkpoint(Pass& pass, const std::string& folder, Decoder& decoder, AdamW& optimizer);

@@ -4,10 +4,9 @@
 //   conversation  <bos><｜User｜>3+9+8+2+5+9 mod 10<｜Assistant｜><think>3 2 0 2 7 6</think>6<eos>
 //   direct        <bos><｜User｜>3+9+8+2+5+9 mod 10<｜Assistant｜>6<eos>
 //
-// The loss counts what stands behind the first ':' or behind <｜Assistant｜>. In plain text ": " has
-// two tokens, as <｜Assistant｜><think> has: a worked step lies equally far from its operand in both
-// forms.
-// Threads: pure functions.
+// The loss counts what stands behind the first ':' or behind <｜Assistant｜>. In plain text ": "
+// has two tokens, as <｜Assistant｜><think> has: a worked step lies equally far from its operand in
+// both forms. Threads: pure functions.
 #pragma once
 
 #include <cstdint>

@@ -25,7 +25,8 @@ std::string metrics_path(const DemoStage& stage, const std::string& name) {
 }
 
 void announce(const DemoStage& stage, const ChapterTitle& title, int64_t steps) {
-  stage.events(Json::object({{"event", "chapter"}, {"name", title.name}, {"title", title.title}, {"steps", steps}}));
+  stage.events(Json::object(
+      {{"event", "chapter"}, {"name", title.name}, {"title", title.title}, {"steps", steps}}));
 }
 
 void note(const DemoStage& stage, const std::string& message) {
@@ -53,14 +54,19 @@ struct Progress {
   double gap_mean = 0, gap_max = 0;  // largest so far, of the sampler against the trainer
 };
 
-void save_progress(const DemoStage& stage, const ChapterTitle& title, const Progress& at, double here, Trainer& trainer) {
+void save_progress(const DemoStage& stage, const ChapterTitle& title, const Progress& at,
+                   double here, Trainer& trainer) {
   CheckpointContents contents;
   contents.decoder = &trainer.decoder();
   contents.tokenizer = &stage.tokenizer;
   contents.optimizer = &trainer.optimizer();
-  contents.state = Json::object({{"tokens", at.tokens}, {"rollout_tokens", at.rollout_tokens}, {"seconds", at.seconds + here},
-                                 {"train_s", at.train_s}, {"rollout_s", at.rollout_s},
-                                 {"gap_mean", at.gap_mean}, {"gap_max", at.gap_max}});
+  contents.state = Json::object({{"tokens", at.tokens},
+                                 {"rollout_tokens", at.rollout_tokens},
+                                 {"seconds", at.seconds + here},
+                                 {"train_s", at.train_s},
+                                 {"rollout_s", at.rollout_s},
+                                 {"gap_mean", at.gap_mean},
+                                 {"gap_max", at.gap_max}});
   contents.card = {"Unfinished chapter " + title.name, "A resting point of `fathom demo`."};
   save_checkpoint(progress_folder(stage, title.name), at.step, contents, 1);
 }
@@ -83,23 +89,29 @@ Progress restore_progress(const DemoStage& stage, const ChapterTitle& title, Tra
   return at;
 }
 
-void stop_if_asked(const DemoStage& stage, const ChapterTitle& title, const Progress& at, const Timer& timer, Trainer& trainer) {
+void stop_if_asked(const DemoStage& stage, const ChapterTitle& title, const Progress& at,
+                   const Timer& timer, Trainer& trainer) {
   if (!stop_requested()) return;
   save_progress(stage, title, at, timer.seconds(), trainer);
   throw DemoStopped();
 }
 
-void check_applied(const DemoStage& stage, const ChapterTitle& title, int64_t step, double loss, bool applied, int64_t& bad) {
+void check_applied(const DemoStage& stage, const ChapterTitle& title, int64_t step, double loss,
+                   bool applied, int64_t& bad) {
   bad = applied ? 0 : bad + 1;
-  if (bad > 0) note(stage, concat("step ", step, ": loss or gradient is not finite; the step is skipped (", bad, " in a row)"));
+  if (bad > 0)
+    note(stage, concat("step ", step, ": loss or gradient is not finite; the step is skipped (",
+                       bad, " in a row)"));
   if (bad >= 10) {
-    fail(ErrorCode::kRuntime, "demo: chapter ", title.name, ": 10 steps in a row gave no finite loss (", loss, " at step ", step,
+    fail(ErrorCode::kRuntime, "demo: chapter ", title.name,
+         ": 10 steps in a row gave no finite loss (", loss, " at step ", step,
          "); nothing was lost, start it again with another --seed");
   }
 }
 
 Json train_row(const StepReport& report, int64_t step, double lr, const Progress& at) {
-  Json row = Json::object({{"step", step}, {"tokens", at.tokens}, {"loss", report.loss}, {"lr", lr}});
+  Json row =
+      Json::object({{"step", step}, {"tokens", at.tokens}, {"loss", report.loss}, {"lr", lr}});
   row["mtp_loss"] = report.mtp_loss;
   row["grad_norm"] = report.grad_norm;
   row["max_vio"] = mean_max_violation(report.expert_counts);
@@ -109,13 +121,15 @@ Json train_row(const StepReport& report, int64_t step, double lr, const Progress
 }
 
 // Two answers of the step: the first right one and the first wrong one, or any two.
-void send_samples(const DemoStage& stage, const ChapterTitle& title, const Rollout& rollout, int64_t group) {
+void send_samples(const DemoStage& stage, const ChapterTitle& title, const Rollout& rollout,
+                  int64_t group) {
   Json samples = Json::array();
   for (const bool wanted : {true, false}) {
     for (size_t i = 0; i < rollout.answers.size(); ++i) {
       if (rollout.answers[i].right != wanted) continue;
       const Problem& problem = rollout.problems[i / static_cast<size_t>(group)];
-      samples.push_back(Json::object({{"prompt", problem.prompt}, {"answer", stage.tokenizer.decode(rollout.answers[i].ids)},
+      samples.push_back(Json::object({{"prompt", problem.prompt},
+                                      {"answer", stage.tokenizer.decode(rollout.answers[i].ids)},
                                       {"right", wanted}}));
       break;
     }
@@ -125,10 +139,12 @@ void send_samples(const DemoStage& stage, const ChapterTitle& title, const Rollo
 
 }  // namespace
 
-Json train_chapter(const DemoStage& stage, const ChapterTitle& title, const TrainingChapter& chapter, Decoder& decoder,
+Json train_chapter(const DemoStage& stage, const ChapterTitle& title,
+                   const TrainingChapter& chapter, Decoder& decoder,
                    const std::function<bool()>& gate, int64_t extra_steps) {
   announce(stage, title, chapter.steps);
-  Trainer trainer(stage.kernels, stage.memory, decoder, {0.9, 0.95, 1e-8, chapter.weight_decay, 1.0});
+  Trainer trainer(stage.kernels, stage.memory, decoder,
+                  {0.9, 0.95, 1e-8, chapter.weight_decay, 1.0});
   MixtureBatchConfig batches;
   batches.documents = chapter.documents;
   batches.seed = mix64(stage.seed) ^ hash_text(title.name.data(), title.name.size());
@@ -146,7 +162,8 @@ Json train_chapter(const DemoStage& stage, const ChapterTitle& title, const Trai
       const Timer step_timer;
       StepOptions options;
       options.lr = learning_rate(schedule, std::min(at.step, chapter.steps), chapter.steps);
-      options.mtp_weight = 3 * at.step < 2 * chapter.steps ? chapter.mtp_weight : chapter.late_mtp_weight;
+      options.mtp_weight =
+          3 * at.step < 2 * chapter.steps ? chapter.mtp_weight : chapter.late_mtp_weight;
       options.bias_update_speed = demo_bias_speed(title.name == "pretrain" ? at.step : 1000);
       const StepReport report = trainer.step({source.batch(at.step, {})}, options);
       ++at.step;
@@ -164,11 +181,15 @@ Json train_chapter(const DemoStage& stage, const ChapterTitle& title, const Trai
     steps += extra_steps;
   }
   remove_all(progress_folder(stage, title.name));
-  return Json::object({{"wall_s", at.seconds + timer.seconds()}, {"tokens", at.tokens}, {"train_s", at.train_s},
-                       {"steps", at.step}, {"loss", loss}});
+  return Json::object({{"wall_s", at.seconds + timer.seconds()},
+                       {"tokens", at.tokens},
+                       {"train_s", at.train_s},
+                       {"steps", at.step},
+                       {"loss", loss}});
 }
 
-Json grpo_chapter(const DemoStage& stage, const ChapterTitle& title, const GrpoConfig& config, Decoder& decoder) {
+Json grpo_chapter(const DemoStage& stage, const ChapterTitle& title, const GrpoConfig& config,
+                  Decoder& decoder) {
   announce(stage, title, config.steps);
   Grpo grpo(stage.kernels, stage.memory, decoder, stage.tokenizer, config);
   Progress at = restore_progress(stage, title, grpo.trainer());
@@ -192,8 +213,13 @@ Json grpo_chapter(const DemoStage& stage, const ChapterTitle& title, const GrpoC
     send_samples(stage, title, grpo.last_rollout(), config.group_size);
   }
   remove_all(progress_folder(stage, title.name));
-  return Json::object({{"wall_s", at.seconds + timer.seconds()}, {"tokens", at.tokens}, {"rollout_tokens", at.rollout_tokens},
-                       {"rollout_s", at.rollout_s}, {"train_s", at.train_s}, {"steps", at.step}, {"gap_mean", at.gap_mean},
+  return Json::object({{"wall_s", at.seconds + timer.seconds()},
+                       {"tokens", at.tokens},
+                       {"rollout_tokens", at.rollout_tokens},
+                       {"rollout_s", at.rollout_s},
+                       {"train_s", at.train_s},
+                       {"steps", at.step},
+                       {"gap_mean", at.gap_mean},
                        {"gap_max", at.gap_max}});
 }
 
@@ -203,14 +229,15 @@ std::vector<Problem> exam_problems(const DemoStage& stage, const std::string& ta
   return distinct_problems(checked_task(config), Split::kExam, {stage.seed, Purpose::kExam}, count);
 }
 
-ExamResult demo_exam(const DemoStage& stage, const std::string& name, const std::string& task, Decoder& decoder,
-                     const ExamConfig& config, int64_t problems) {
+ExamResult demo_exam(const DemoStage& stage, const std::string& name, const std::string& task,
+                     Decoder& decoder, const ExamConfig& config, int64_t problems) {
   EngineConfig engine_config;
   engine_config.max_sequences = 512;
   engine_config.max_tokens_per_sequence = 80;
   engine_config.max_prefill_tokens = 1 << 20;
   Engine engine(stage.kernels, stage.memory, decoder, engine_config);
-  const ExamResult result = run_exam(engine, stage.tokenizer, exam_problems(stage, task, problems), config);
+  const ExamResult result =
+      run_exam(engine, stage.tokenizer, exam_problems(stage, task, problems), config);
   Json event = Json::object({{"event", "exam"}, {"name", name}, {"task", task}});
   const Json figures = exam_json(result);
   for (const auto& [key, value] : figures.members()) event[key] = value;

@@ -30,17 +30,21 @@ struct ChapterTitle {
   std::string title;  // "1  pretraining on worked problems"
 };
 
-// Trains `decoder`; resumes in the middle after a stop. `gate` is asked when the steps are done: true ends the chapter, false trains
-// `extra_steps` more at the schedule's last rate. Returns {"wall_s", "tokens", "train_s", "steps", "loss"}.
-Json train_chapter(const DemoStage& stage, const ChapterTitle& title, const TrainingChapter& chapter, Decoder& decoder,
+// Trains `decoder`; resumes in the middle after a stop. `gate` is asked when the steps are done:
+// true ends the chapter, false trains `extra_steps` more at the schedule's last rate. Returns
+// {"wall_s", "tokens", "train_s", "steps", "loss"}.
+Json train_chapter(const DemoStage& stage, const ChapterTitle& title,
+                   const TrainingChapter& chapter, Decoder& decoder,
                    const std::function<bool()>& gate = {}, int64_t extra_steps = 0);
 
-// GRPO from the decoder's weights. Returns {"wall_s", "tokens", "rollout_tokens", "rollout_s", "steps", …}.
-Json grpo_chapter(const DemoStage& stage, const ChapterTitle& title, const GrpoConfig& config, Decoder& decoder);
+// GRPO from the decoder's weights. Returns {"wall_s", "tokens", "rollout_tokens", "rollout_s",
+// "steps", …}.
+Json grpo_chapter(const DemoStage& stage, const ChapterTitle& title, const GrpoConfig& config,
+                  Decoder& decoder);
 
 // Held-out problems of a task, the same for every exam of one seed.
 std::vector<Problem> exam_problems(const DemoStage& stage, const std::string& task, int64_t count);
-ExamResult demo_exam(const DemoStage& stage, const std::string& name, const std::string& task, Decoder& decoder,
-                     const ExamConfig& config, int64_t problems);
+ExamResult demo_exam(const DemoStage& stage, const std::string& name, const std::string& task,
+                     Decoder& decoder, const ExamConfig& config, int64_t problems);
 
 }  // namespace fathom

@@ -18,7 +18,8 @@ constexpr int64_t kGateProblems = 64;
 
 class Demo {
  public:
-  Demo(const DemoConfig& config, const KernelTable& kernels, Allocator& memory, const RunEvents& events)
+  Demo(const DemoConfig& config, const KernelTable& kernels, Allocator& memory,
+       const RunEvents& events)
       : config_(config),
         recipe_(demo_recipe(config.quick, config.seed)),
         tokenizer_(nano_tokenizer()),
@@ -90,9 +91,10 @@ class Demo {
         "pretrain",
         [&] {
           decoder_.initialize(config_.seed);
-          Json result = train_chapter(stage_, {"pretrain", "1  pretraining on worked problems"}, recipe_.pretrain, decoder_,
-                                      [&] { return forced_accuracy() >= recipe_.least_forced_accuracy; },
-                                      recipe_.extra_pretrain_steps);
+          Json result = train_chapter(
+              stage_, {"pretrain", "1  pretraining on worked problems"}, recipe_.pretrain, decoder_,
+              [&] { return forced_accuracy() >= recipe_.least_forced_accuracy; },
+              recipe_.extra_pretrain_steps);
           result["max_vio"] = validation_max_vio();
           return result;
         },
@@ -112,28 +114,41 @@ class Demo {
       layers.push_back(max_violation(counts));
       worst = std::max(worst, max_violation(counts));
     }
-    return Json::object({{"worst", worst}, {"mean", report.max_vio}, {"layers", layers}, {"validation_loss", report.loss}});
+    return Json::object({{"worst", worst},
+                         {"mean", report.max_vio},
+                         {"layers", layers},
+                         {"validation_loss", report.loss}});
   }
 
-  // Direct answers with a few that think. The share that reasons afterwards decides whether the mixture has to be changed.
+  // Direct answers with a few that think. The share that reasons afterwards decides whether the
+  // mixture has to be changed.
   void cold_start() {
     chapter(
         "cold_start",
         [&] {
           TrainingChapter training = recipe_.cold_start;
           Json result;
-          for (int64_t attempt = 0; attempt < 4; ++attempt) {
-            result = train_chapter(stage_, {"cold_start", "2  cold start: mostly direct answers"}, training, decoder_);
+          const Json decided = state_.remembered("cold_start");
+          training.mixture.thinking_share =
+              decided.double_or("thinking_share", training.mixture.thinking_share);
+          for (int64_t attempt = decided.int_or("attempt", 0); attempt < 4; ++attempt) {
+            result = train_chapter(stage_, {"cold_start", "2  cold start: mostly direct answers"},
+                                   training, decoder_);
             ExamConfig gate = exam_;
             gate.greedy = gate.forced_thinking = false;
-            const double share = demo_exam(stage_, "gate", "modsum", decoder_, gate, kGateProblems).reasoning_share;
+            const double share =
+                demo_exam(stage_, "gate", "modsum", decoder_, gate, kGateProblems).reasoning_share;
             if (share >= recipe_.least_reasoning && share <= recipe_.most_reasoning) break;
             training.mixture.thinking_share *= share < recipe_.least_reasoning ? 1.5 : 0.67;
             stage_.events(Json::object(
                 {{"event", "note"},
                  {"message", concat("the share that reasons is ", fixed(share, 3), "; again with ",
-                                    fixed(100 * training.mixture.thinking_share, 0), " % thinking documents")}}));
+                                    fixed(100 * training.mixture.thinking_share, 0),
+                                    " % thinking documents")}}));
             load_weights_of(decoder_, state_.model_folder("pretrain"));
+            state_.remember("cold_start",
+                            Json::object({{"attempt", attempt + 1},
+                                          {"thinking_share", training.mixture.thinking_share}}));
           }
           result["before"] = first_exam("before");
           result["mtp_agreement"] = agreement();
@@ -154,8 +169,9 @@ class Demo {
       greedy.samples = 1;
       greedy.forced_thinking = false;
       const ExamResult result = demo_exam(stage_, "greedy", task, decoder_, greedy, kGateProblems);
-      sum += multi_token_agreement(stage_.kernels, stage_.memory, decoder_, tokenizer_,
-                                   exam_problems(stage_, task, kGateProblems), result.greedy_answers);
+      sum +=
+          multi_token_agreement(stage_.kernels, stage_.memory, decoder_, tokenizer_,
+                                exam_problems(stage_, task, kGateProblems), result.greedy_answers);
     }
     return sum / static_cast<double>(tasks.size());
   }
@@ -170,7 +186,8 @@ class Demo {
     chapter(
         "grpo",
         [&] {
-          Json result = grpo_chapter(stage_, {"grpo", "3  GRPO on unseen problems"}, recipe_.grpo, decoder_);
+          Json result =
+              grpo_chapter(stage_, {"grpo", "3  GRPO on unseen problems"}, recipe_.grpo, decoder_);
           result["after"] = first_exam("after");
           return result;
         },
@@ -182,18 +199,23 @@ class Demo {
     chapter(
         "second_task",
         [&] {
-          const double before = t1("second_before", recipe_.second_task, decoder_, recipe_.second_exam_problems);
-          Json result = grpo_chapter(stage_, {"second_task", "4  GRPO on a second task: " + recipe_.second_task}, recipe_.second,
-                                     decoder_);
+          const double before =
+              t1("second_before", recipe_.second_task, decoder_, recipe_.second_exam_problems);
+          Json result = grpo_chapter(
+              stage_, {"second_task", "4  GRPO on a second task: " + recipe_.second_task},
+              recipe_.second, decoder_);
           result["t1_before"] = before;
-          result["t1_after"] = t1("second_after", recipe_.second_task, decoder_, recipe_.second_exam_problems);
-          result["first_task_t1_after"] = t1("first_after_second", "modsum", decoder_, recipe_.exam_problems);
+          result["t1_after"] =
+              t1("second_after", recipe_.second_task, decoder_, recipe_.second_exam_problems);
+          result["first_task_t1_after"] =
+              t1("first_after_second", "modsum", decoder_, recipe_.exam_problems);
           return result;
         },
         &decoder_);
   }
 
-  // The same GRPO from the same cold start, but rewards are coin flips: what rises here is not learning.
+  // The same GRPO from the same cold start, but rewards are coin flips: what rises here is not
+  // learning.
   void control() {
     chapter(
         "control",
@@ -203,7 +225,8 @@ class Demo {
           load_weights_of(decoder, state_.model_folder("cold_start"));
           GrpoConfig config = recipe_.grpo;
           config.reward = "random";
-          Json result = grpo_chapter(stage_, {"control", "5  control: random rewards"}, config, decoder);
+          Json result =
+              grpo_chapter(stage_, {"control", "5  control: random rewards"}, config, decoder);
           result["t1_after"] = t1("control_after", "modsum", decoder, recipe_.exam_problems);
           return result;
         },
@@ -216,7 +239,8 @@ class Demo {
     make_directories(temporary);
     save_model(decoder_, &tokenizer_, temporary, DType::kF32, demo_card(config_, recipe_, state_));
     publish_directory(temporary, folder);
-    const Json summary = demo_summary(config_, recipe_, state_, decoder_.config(), state_.seconds());
+    const Json summary =
+        demo_summary(config_, recipe_, state_, decoder_.config(), state_.seconds());
     write_demo_report(config_, recipe_, state_, summary);
     stage_.events(summary);
     return summary;
@@ -236,7 +260,8 @@ class Demo {
 
 }  // namespace
 
-RunResult run_demo(const DemoConfig& config, const KernelTable& kernels, Allocator& memory, const RunEvents& events) {
+RunResult run_demo(const DemoConfig& config, const KernelTable& kernels, Allocator& memory,
+                   const RunEvents& events) {
   return Demo(config, kernels, memory, events).run();
 }
 

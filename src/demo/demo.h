@@ -21,8 +21,9 @@ struct DemoConfig {
   bool control = true;  // the same GRPO with random rewards
 };
 
-// Events: "chapter" (name, title, steps), "step", "sample", "exam", "note", "summary". Returns the summary, or nothing in it
-// and stopped = true after a signal.
-RunResult run_demo(const DemoConfig& config, const KernelTable& kernels, Allocator& memory, const RunEvents& events);
+// Events: "chapter" (name, title, steps), "step", "sample", "exam", "note", "summary". Returns the
+// summary, or nothing in it and stopped = true after a signal.
+RunResult run_demo(const DemoConfig& config, const KernelTable& kernels, Allocator& memory,
+                   const RunEvents& events);
 
 }  // namespace fathom

@@ -21,8 +21,13 @@ Metrics chapter_metrics(const DemoState& state, const std::string& name) {
 // One page, written from the chapters that are done.
 class Page {
  public:
-  Page(const DemoConfig& config, const DemoRecipe& recipe, const DemoState& state, const Json& summary)
-      : config_(config), recipe_(recipe), state_(state), summary_(summary), report_(title(config), subtitle(config, recipe)) {}
+  Page(const DemoConfig& config, const DemoRecipe& recipe, const DemoState& state,
+       const Json& summary)
+      : config_(config),
+        recipe_(recipe),
+        state_(state),
+        summary_(summary),
+        report_(title(config), subtitle(config, recipe)) {}
 
   void write() {
     story();
@@ -35,7 +40,8 @@ class Page {
     costs();
     repeat();
     report_.footer(
-        "Every curve holds the numbers of the metrics files beside this page as they are; open the page's source to compare.");
+        "Every curve holds the numbers of the metrics files beside this page as they are; open the "
+        "page's source to compare.");
     report_.save(join_path(state_.out(), "report.html"));
   }
 
@@ -82,16 +88,23 @@ class Page {
 
 void Page::story() {
   report_.heading("What happens here");
-  if (summary_.is_null()) report_.text("The demo is still running; this page is written again after each chapter.");
+  if (summary_.is_null())
+    report_.text("The demo is still running; this page is written again after each chapter.");
   report_.text(
-      "A small model of the DeepSeek-V3 kind starts with random weights. It first learns from worked problems: sums modulo 10, "
-      "additions, sorting, and making a number out of others. For the sums it sees the work written out, one running sum after "
-      "another. Then a short cold start makes it lazy: it reads mostly bare answers and only now and then one that thinks first. A "
+      "A small model of the DeepSeek-V3 kind starts with random weights. It first learns from "
+      "worked problems: sums modulo 10, "
+      "additions, sorting, and making a number out of others. For the sums it sees the work "
+      "written out, one running sum after "
+      "another. Then a short cold start makes it lazy: it reads mostly bare answers and only now "
+      "and then one that thinks first. A "
       "six-term sum in a single step is too hard for it, so now it is mostly wrong.");
   report_.text(
-      "Then comes GRPO. The model gets problems that it has never seen, answers each eight times, and a program checks the answers: 1 "
-      "for exactly right, 0 for anything else. Nothing rewards thinking, length or form. Answers better than the others to the same "
-      "problem become likelier, worse ones less likely. The few answers that think are nearly always right, so thinking spreads, and "
+      "Then comes GRPO. The model gets problems that it has never seen, answers each eight times, "
+      "and a program checks the answers: 1 "
+      "for exactly right, 0 for anything else. Nothing rewards thinking, length or form. Answers "
+      "better than the others to the same "
+      "problem become likelier, worse ones less likely. The few answers that think are nearly "
+      "always right, so thinking spreads, and "
       "answers grow longer on their own.");
   report_.code(
       "question          3+9+8+2+5+9 mod 10\n"
@@ -106,14 +119,17 @@ void Page::results() {
   std::vector<KeyNumber> numbers;
   const auto change = [&](const std::string& label, const char* key, int digits) {
     const std::string was = fixed(before().double_at(key), digits);
-    numbers.push_back({label, is_after ? fixed(after().double_at(key), digits) : was, is_after ? "before GRPO " + was : "before GRPO"});
+    numbers.push_back({label, is_after ? fixed(after().double_at(key), digits) : was,
+                       is_after ? "before GRPO " + was : "before GRPO"});
   };
   change("right at temperature 1", "t1", 3);
   change("tokens of an answer", "mean_tokens", 1);
   change("share that reasons", "reasoning_share", 3);
   report_.numbers(numbers);
-  report_.table({"sums modulo 10", "before GRPO", "after GRPO"}, exam_rows(before(), is_after ? after() : Json()), "lrr");
-  report_.text(concat("The exam: ", before().int_at("problems"), " problems that no chapter trained on, ", recipe_.exam_samples,
+  report_.table({"sums modulo 10", "before GRPO", "after GRPO"},
+                exam_rows(before(), is_after ? after() : Json()), "lrr");
+  report_.text(concat("The exam: ", before().int_at("problems"),
+                      " problems that no chapter trained on, ", recipe_.exam_samples,
                       " answers to each; ± is one standard error over problems."));
   if (is_after) report_.text(honest_reading(before(), after()));
 }
@@ -122,23 +138,30 @@ void Page::pretraining() {
   const Metrics metrics = chapter_metrics(state_, "pretrain");
   if (metrics.rows.empty()) return;
   report_.heading("Pretraining");
-  LineChart loss = metrics_chart(metrics, "Pretraining: loss", "nats a token", {{"loss", "training"}, {"mtp_loss", "multi-token head"}});
+  LineChart loss = metrics_chart(metrics, "Pretraining: loss", "nats a token",
+                                 {{"loss", "training"}, {"mtp_loss", "multi-token head"}});
   if (done("pretrain")) {
     const Json& result = state_.result("pretrain");
-    loss.series.push_back({"held out, at the end", {result.double_at("steps")}, {result.at("max_vio").double_at("validation_loss")}});
+    loss.series.push_back({"held out, at the end",
+                           {result.double_at("steps")},
+                           {result.at("max_vio").double_at("validation_loss")}});
   }
   chart(loss);
   curves(metrics, "Pretraining: speed", "tokens a second", {{"tokens_per_s", "training"}});
   report_.subheading("Balance of the experts");
   report_.text(
-      "A bias steers tokens away from full experts; no loss is needed for it. MaxVio is how far the fullest expert lies above the mean "
-      "load: 0 is even, 1 is twice the mean. In the strips each row is an expert and its shade the load, darkest at twice the mean.");
+      "A bias steers tokens away from full experts; no loss is needed for it. MaxVio is how far "
+      "the fullest expert lies above the mean "
+      "load: 0 is even, 1 is twice the mean. In the strips each row is an expert and its shade the "
+      "load, darkest at twice the mean.");
   if (done("pretrain")) {
     std::string layers;
     for (const Json& layer : state_.result("pretrain").at("max_vio").at("layers").items()) {
       layers += (layers.empty() ? "" : ", ") + fixed(layer.as_double(), 2);
     }
-    report_.text(concat("On held-out documents at the end, layer by layer, the multi-token head last: ", layers, "."));
+    report_.text(concat(
+        "On held-out documents at the end, layer by layer, the multi-token head last: ", layers,
+        "."));
   }
   curves(metrics, "Pretraining: MaxVio", "mean over layers", {{"max_vio", "training"}});
   strips(metrics, "Load in pretraining");
@@ -148,11 +171,13 @@ void Page::cold_start() {
   const Metrics metrics = chapter_metrics(state_, "cold_start");
   if (metrics.rows.empty()) return;
   report_.heading("Cold start");
-  curves(metrics, "Cold start: loss", "nats a token", {{"loss", "training"}, {"mtp_loss", "multi-token head"}});
+  curves(metrics, "Cold start: loss", "nats a token",
+         {{"loss", "training"}, {"mtp_loss", "multi-token head"}});
   if (!done("cold_start")) return;
   report_.text(concat("Afterwards the multi-token head would have drafted ",
                       thousandths(state_.result("cold_start").double_at("mtp_agreement")),
-                      " of the tokens of greedy answers right, from the second token on, averaged over the four tasks."));
+                      " of the tokens of greedy answers right, from the second token on, averaged "
+                      "over the four tasks."));
 }
 
 // The curves of one policy: what it is rewarded for, and what it does.
@@ -167,25 +192,29 @@ void Page::policy_curves(const Metrics& metrics, const std::string& chapter) {
 }
 
 void Page::reinforcement() {
-  const Metrics metrics = chapter_metrics(state_, "grpo"), random = chapter_metrics(state_, "control");
+  const Metrics metrics = chapter_metrics(state_, "grpo"),
+                random = chapter_metrics(state_, "control");
   if (metrics.rows.empty()) return;
   report_.heading("GRPO");
   policy_curves(metrics, "GRPO");
-  report_.text(
-      random.rows.empty()
-          ? "What the model does, step by step, over all answers of a step:"
-          : "What the model does, step by step, over all answers of a step. Beside it the control: the same GRPO from the same weights, "
-            "with rewards drawn by lot.");
-  const auto beside = [&](const std::string& name, const std::string& column, const std::string& y_label) {
+  report_.text(random.rows.empty()
+                   ? "What the model does, step by step, over all answers of a step:"
+                   : "What the model does, step by step, over all answers of a step. Beside it the "
+                     "control: the same GRPO from the same weights, "
+                     "with rewards drawn by lot.");
+  const auto beside = [&](const std::string& name, const std::string& column,
+                          const std::string& y_label) {
     LineChart made = metrics_chart(metrics, name, y_label, {{column, "GRPO"}});
-    if (!random.rows.empty()) made.series.push_back(metrics_series(random, column, "random rewards"));
+    if (!random.rows.empty())
+      made.series.push_back(metrics_series(random, column, "random rewards"));
     chart(made);
   };
   beside("Right answers", "accuracy", "share");
   beside("Answer length", "mean_tokens", "tokens");
   beside("Share that reasons", "reasoning_share", "of answers");
   beside("Entropy", "entropy", "nats a token");
-  curves(metrics, "GRPO: groups without a signal", "share of groups", {{"all_right", "all right"}, {"all_wrong", "all wrong"}});
+  curves(metrics, "GRPO: groups without a signal", "share of groups",
+         {{"all_right", "all right"}, {"all_wrong", "all wrong"}});
   curves(metrics, "GRPO: sampler against trainer", "largest gap, nats", {{"gap_max", "gap"}});
   curves(metrics, "GRPO: MaxVio", "mean over layers", {{"max_vio", "training"}});
   strips(metrics, "Load in GRPO");
@@ -199,8 +228,10 @@ void Page::second_task() {
   if (done("second_task")) {
     const Json& second = state_.result("second_task");
     report_.table({"right at temperature 1", "before", "after"},
-                  {{recipe_.second_task, thousandths(second.double_at("t1_before")), thousandths(second.double_at("t1_after"))},
-                   {"sums modulo 10", thousandths(after().double_at("t1")), thousandths(second.double_at("first_task_t1_after"))}},
+                  {{recipe_.second_task, thousandths(second.double_at("t1_before")),
+                    thousandths(second.double_at("t1_after"))},
+                   {"sums modulo 10", thousandths(after().double_at("t1")),
+                    thousandths(second.double_at("first_task_t1_after"))}},
                   "lrr");
   }
   policy_curves(metrics, "Second task");
@@ -212,12 +243,15 @@ void Page::control() {
   report_.heading("Control");
   const Json& control = state_.result("control");
   report_.text(
-      "A reward that is drawn by lot tells nothing. If the model improved all the same, the improvement above would not come from being "
+      "A reward that is drawn by lot tells nothing. If the model improved all the same, the "
+      "improvement above would not come from being "
       "rewarded for right answers.");
-  std::vector<std::vector<std::string>> rows = {
-      {"random rewards", thousandths(before().double_at("t1")), thousandths(control.double_at("t1_after"))}};
+  std::vector<std::vector<std::string>> rows = {{"random rewards",
+                                                 thousandths(before().double_at("t1")),
+                                                 thousandths(control.double_at("t1_after"))}};
   if (done("grpo")) {
-    rows.insert(rows.begin(), {"right answers rewarded", thousandths(before().double_at("t1")), thousandths(after().double_at("t1"))});
+    rows.insert(rows.begin(), {"right answers rewarded", thousandths(before().double_at("t1")),
+                               thousandths(after().double_at("t1"))});
   }
   report_.table({"right at temperature 1", "before", "after"}, rows, "lrr");
 }
@@ -229,18 +263,21 @@ void Page::costs() {
     if (!done(name)) continue;
     const Json& result = state_.result(name);
     const double tokens = result.double_at("tokens"), seconds = result.double_at("wall_s");
-    rows.push_back({name, concat(result.int_at("steps")), human_seconds(seconds), human_count(tokens),
-                    human_count(tokens / std::max(1e-9, seconds))});
+    rows.push_back({name, concat(result.int_at("steps")), human_seconds(seconds),
+                    human_count(tokens), human_count(tokens / std::max(1e-9, seconds))});
   }
   report_.table({"chapter", "steps", "time", "tokens", "tokens a second"}, rows);
   if (summary_.is_null()) return;
-  report_.text(concat("All in all ", human_seconds(summary_.double_at("wall_s")), ", exams included. Training alone ran at ",
-                      human_count(summary_.double_at("train_tokens_per_s")), " tokens a second, sampling at ",
+  report_.text(concat("All in all ", human_seconds(summary_.double_at("wall_s")),
+                      ", exams included. Training alone ran at ",
+                      human_count(summary_.double_at("train_tokens_per_s")),
+                      " tokens a second, sampling at ",
                       human_count(summary_.double_at("rollout_tokens_per_s")),
-                      ". The sampler and the trainer never differed by more than ", summary_.double_at("gap_max"),
-                      " nats in a token's log-probability."));
+                      ". The sampler and the trainer never differed by more than ",
+                      summary_.double_at("gap_max"), " nats in a token's log-probability."));
   const Json& count = summary_.at("parameters");
-  report_.text(concat("The model has ", count.int_at("total"), " parameters with its multi-token head; ", count.int_at("active"),
+  report_.text(concat("The model has ", count.int_at("total"),
+                      " parameters with its multi-token head; ", count.int_at("active"),
                       " of them work on a token."));
 }
 
@@ -248,7 +285,9 @@ void Page::repeat() {
   report_.heading("Recipe");
   report_.table({concat("the ", recipe_.name, " recipe"), ""}, recipe_rows(recipe_), "ll");
   report_.heading("Repeat it");
-  report_.text("The same seed gives the same problems and the same weights to begin with; another seed tells the same story.");
+  report_.text(
+      "The same seed gives the same problems and the same weights to begin with; another seed "
+      "tells the same story.");
   report_.code(demo_command(config_));
   DemoConfig other = config_;
   other.seed = config_.seed + 1;
@@ -260,7 +299,8 @@ void Page::repeat() {
 
 }  // namespace
 
-void write_demo_report(const DemoConfig& config, const DemoRecipe& recipe, const DemoState& state, const Json& summary) {
+void write_demo_report(const DemoConfig& config, const DemoRecipe& recipe, const DemoState& state,
+                       const Json& summary) {
   Page(config, recipe, state, summary).write();
 }
 

@@ -23,8 +23,10 @@ std::string padded(const std::string& label) {
 std::string layer_strip(const Json& layer) {
   std::vector<double> counts;
   for (const Json& count : layer.items()) counts.push_back(count.as_double());
-  const double mean = std::accumulate(counts.begin(), counts.end(), 0.0) / std::max(1.0, static_cast<double>(counts.size()));
-  return heat(counts, std::max(1e-9, 2 * mean), std::min(static_cast<int>(counts.size()), kMostExpertColumns));
+  const double mean = std::accumulate(counts.begin(), counts.end(), 0.0) /
+                      std::max(1.0, static_cast<double>(counts.size()));
+  return heat(counts, std::max(1e-9, 2 * mean),
+              std::min(static_cast<int>(counts.size()), kMostExpertColumns));
 }
 
 }  // namespace
@@ -62,33 +64,42 @@ void DemoScreen::take_step(const Json& event) {
   follow(event, "reasoning_share", "reasons", " of answers", 3);
 }
 
-void DemoScreen::follow(const Json& event, const char* key, const std::string& label, const std::string& unit, int digits) {
+void DemoScreen::follow(const Json& event, const char* key, const std::string& label,
+                        const std::string& unit, int digits) {
   const Json* value = event.find(key);
   if (value == nullptr || !value->is_number()) return;
-  auto curve = std::find_if(curves_.begin(), curves_.end(), [&](const Curve& c) { return c.label == label; });
+  auto curve = std::find_if(curves_.begin(), curves_.end(),
+                            [&](const Curve& c) { return c.label == label; });
   if (curve == curves_.end()) curve = curves_.insert(curves_.end(), {label, unit, digits, {}});
   curve->values.push_back(value->as_double());
 }
 
 std::string DemoScreen::progress_line() const {
   const int64_t step = last_.int_at("step"), steps = last_.int_at("steps");
-  const double fraction = static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, steps));
+  const double fraction =
+      static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, steps));
   std::string line = concat(bar(fraction, kBarColumns), "  step ", step, "/", steps);
-  const int64_t seen = step - first_step_;  // what was done before this sitting tells nothing about its speed
+  const int64_t seen =
+      step - first_step_;  // what was done before this sitting tells nothing about its speed
   if (seen > 0 && step < steps) {
-    line += concat("  ", human_seconds(timer_.seconds() * static_cast<double>(steps - step) / static_cast<double>(seen)), " left");
+    line += concat("  ",
+                   human_seconds(timer_.seconds() * static_cast<double>(steps - step) /
+                                 static_cast<double>(seen)),
+                   " left");
   }
   return line;
 }
 
 std::string DemoScreen::speed_line() const {
-  if (const Json* speed = last_.find("tokens_per_s")) return concat(padded("speed"), human_count(speed->as_double()), " tokens/s");
+  if (const Json* speed = last_.find("tokens_per_s"))
+    return concat(padded("speed"), human_count(speed->as_double()), " tokens/s");
   const Json *tokens = last_.find("rollout_tokens"), *trained = last_.find("trained_tokens");
   if (tokens == nullptr || trained == nullptr) return "";
   const auto rate = [&](const Json& count, const char* seconds) {
     return human_count(count.as_double() / std::max(1e-9, last_.double_at(seconds)));
   };
-  return concat(padded("speed"), rate(*tokens, "rollout_s"), " tokens/s sampled, ", rate(*trained, "train_s"), " tokens/s trained");
+  return concat(padded("speed"), rate(*tokens, "rollout_s"), " tokens/s sampled, ",
+                rate(*trained, "train_s"), " tokens/s trained");
 }
 
 std::string DemoScreen::experts_line() const {
@@ -97,7 +108,8 @@ std::string DemoScreen::experts_line() const {
   std::string line = padded("experts");
   for (const Json& layer : load->items()) line += "|" + layer_strip(layer);
   line += "|";
-  if (const Json* vio = last_.find("max_vio")) line += concat("  MaxVio ", fixed(vio->as_double(), 2));
+  if (const Json* vio = last_.find("max_vio"))
+    line += concat("  MaxVio ", fixed(vio->as_double(), 2));
   return line;
 }
 

@@ -1,4 +1,5 @@
-// What the redrawn block of the demo shows: the chapter and how far it is, its curves so far, its experts, two answers.
+// What the redrawn block of the demo shows: the chapter and how far it is, its curves so far, its
+// experts, two answers.
 //
 // Threads: one.
 #pragma once
@@ -27,7 +28,8 @@ class DemoScreen {
 
   void begin(const std::string& title);
   void take_step(const Json& event);
-  void follow(const Json& event, const char* key, const std::string& label, const std::string& unit, int digits);
+  void follow(const Json& event, const char* key, const std::string& label, const std::string& unit,
+              int digits);
   std::string progress_line() const;
   std::string speed_line() const;
   std::string experts_line() const;
@@ -36,7 +38,7 @@ class DemoScreen {
   Json last_;                  // the newest step
   std::vector<Curve> curves_;  // of the chapter, in the order in which they are shown
   std::vector<std::string> samples_;
-  Timer timer_;                // since the first step seen here
+  Timer timer_;  // since the first step seen here
   int64_t first_step_ = 0;
 };
 

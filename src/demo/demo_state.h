@@ -16,8 +16,14 @@ class DemoState {
 
   bool done(const std::string& chapter) const;
   const Json& result(const std::string& chapter) const;
-  // Saves the model (where given) and then the result; after a kill in between the chapter is simply done again.
-  void finish(const std::string& chapter, const Json& result, Decoder* decoder, const Tokenizer& tokenizer);
+  // Saves the model (where given) and then the result; after a kill in between the chapter is
+  // simply done again.
+  void finish(const std::string& chapter, const Json& result, Decoder* decoder,
+              const Tokenizer& tokenizer);
+  // What an unfinished chapter has decided on its way, so that it goes on alike after a stop; null
+  // where there is nothing.
+  void remember(const std::string& chapter, const Json& decided);
+  Json remembered(const std::string& chapter) const;
   std::string model_folder(const std::string& chapter) const;
   double seconds() const;  // spent in earlier sittings
   void add_seconds(double seconds);

@@ -15,12 +15,20 @@ namespace fathom {
 namespace {
 
 Json exam(double t1, double greedy, double tokens, double share, double forced) {
-  return Json::object({{"t1", t1}, {"t1_se", 0.0104}, {"greedy", greedy}, {"pass8", 0.8}, {"mean_tokens", tokens},
-                       {"reasoning_share", share}, {"right_reasoning", 0.97}, {"t1_forced_thinking", forced}, {"problems", 192}});
+  return Json::object({{"t1", t1},
+                       {"t1_se", 0.0104},
+                       {"greedy", greedy},
+                       {"pass8", 0.8},
+                       {"mean_tokens", tokens},
+                       {"reasoning_share", share},
+                       {"right_reasoning", 0.97},
+                       {"t1_forced_thinking", forced},
+                       {"problems", 192}});
 }
 
 Json chapter(double wall_s, int64_t tokens, double train_s) {
-  return Json::object({{"wall_s", wall_s}, {"tokens", tokens}, {"train_s", train_s}, {"steps", 20}});
+  return Json::object(
+      {{"wall_s", wall_s}, {"tokens", tokens}, {"train_s", train_s}, {"steps", 20}});
 }
 
 // A folder as a finished standard demo leaves it.
@@ -38,8 +46,10 @@ class FinishedDemo : public ::testing::Test {
 
   void add_required_chapters() {
     Json pretrain = chapter(100, 3'000'000, 80);
-    pretrain["max_vio"] = Json::object(
-        {{"worst", 0.19}, {"mean", 0.1}, {"layers", Json(std::vector<double>{0.04, 0.09, 0.19})}, {"validation_loss", 0.5}});
+    pretrain["max_vio"] = Json::object({{"worst", 0.19},
+                                        {"mean", 0.1},
+                                        {"layers", Json(std::vector<double>{0.04, 0.09, 0.19})},
+                                        {"validation_loss", 0.5}});
     add("pretrain", pretrain);
     Json cold_start = chapter(5, 87'000, 4);
     cold_start["before"] = exam(0.186, 0.328, 3.3, 0.095, 0.973);
@@ -87,8 +97,8 @@ class FinishedDemo : public ::testing::Test {
   }
 
   DemoState state() {
-    const Json json =
-        Json::object({{"seed", 7}, {"recipe", "standard"}, {"seconds", 0.0}, {"chapters", chapters_}});
+    const Json json = Json::object(
+        {{"seed", 7}, {"recipe", "standard"}, {"seconds", 0.0}, {"chapters", chapters_}});
     write_file_atomically(folder_.file("state.json"), json.dump());
     return DemoState(config_.out, 7, "standard");
   }
@@ -128,9 +138,19 @@ Json chart_data(const std::string& html, const std::string& id) {
 TEST_F(FinishedDemo, SummaryBeginsWithTheDocumentedKeysInTheirOrder) {
   add_required_chapters();
   add_other_chapters();
-  const std::vector<std::string> expected = {"event",   "seed",    "wall_s",        "parameters", "stages",
-                                             "before",  "after",   "second_task",   "control",    "max_vio",
-                                             "mtp_agreement", "train_tokens_per_s", "rollout_tokens_per_s"};
+  const std::vector<std::string> expected = {"event",
+                                             "seed",
+                                             "wall_s",
+                                             "parameters",
+                                             "stages",
+                                             "before",
+                                             "after",
+                                             "second_task",
+                                             "control",
+                                             "max_vio",
+                                             "mtp_agreement",
+                                             "train_tokens_per_s",
+                                             "rollout_tokens_per_s"};
   const Json json = summary();
   std::vector<std::string> keys = keys_of(json);
   ASSERT_GE(keys.size(), expected.size());
@@ -140,8 +160,8 @@ TEST_F(FinishedDemo, SummaryBeginsWithTheDocumentedKeysInTheirOrder) {
   for (const char* side : {"before", "after"}) {
     std::vector<std::string> figures = keys_of(json.at(side));
     figures.resize(7);
-    EXPECT_EQ(figures, (std::vector<std::string>{"t1", "t1_se", "greedy", "pass8", "mean_tokens", "reasoning_share",
-                                                 "t1_forced_thinking"}));
+    EXPECT_EQ(figures, (std::vector<std::string>{"t1", "t1_se", "greedy", "pass8", "mean_tokens",
+                                                 "reasoning_share", "t1_forced_thinking"}));
   }
 }
 
@@ -154,7 +174,8 @@ TEST_F(FinishedDemo, SummaryHasTheFiguresOfTheChapters) {
   EXPECT_EQ(json.at("parameters").int_at("total"), 928600);
   EXPECT_EQ(json.at("parameters").int_at("active"), 349824);
   ASSERT_EQ(json.at("stages").size(), 5u);
-  EXPECT_EQ(json.at("stages").at(0).dump(), R"({"name":"pretrain","wall_s":100.0,"tokens":3000000})");
+  EXPECT_EQ(json.at("stages").at(0).dump(),
+            R"({"name":"pretrain","wall_s":100.0,"tokens":3000000})");
   EXPECT_EQ(json.at("stages").at(4).string_at("name"), "control");
   EXPECT_EQ(json.at("before").double_at("t1"), 0.186);
   EXPECT_EQ(json.at("after").double_at("t1"), 0.999);
@@ -189,10 +210,12 @@ TEST_F(FinishedDemo, ChartsHoldTheNumbersOfTheMetricsFiles) {
   add_required_chapters();
   add_other_chapters();
   const std::string html = page();
-  const auto compare = [&](const std::string& id, size_t series, const std::string& file, const std::string& column) {
+  const auto compare = [&](const std::string& id, size_t series, const std::string& file,
+                           const std::string& column) {
     const Json data = chart_data(html, id);
     ASSERT_TRUE(data.is_object()) << id;
-    const MetricsColumn expected = read_metrics(folder_.file(concat("metrics-", file, ".jsonl"))).column(column);
+    const MetricsColumn expected =
+        read_metrics(folder_.file(concat("metrics-", file, ".jsonl"))).column(column);
     ASSERT_FALSE(expected.value.empty()) << column;
     EXPECT_EQ(data.at("series").at(series).at("x"), Json(expected.step)) << id;
     EXPECT_EQ(data.at("series").at(series).at("y"), Json(expected.value)) << id;
@@ -214,8 +237,9 @@ TEST_F(FinishedDemo, PageShowsTheExamTheControlAndTheCommand) {
   add_required_chapters();
   add_other_chapters();
   const std::string html = page();
-  for (const char* part : {"0.186 ± 0.010", "0.999 ± 0.010", "with thinking forced", "Read it honestly", "random rewards", "0.147",
-                           "fathom demo --seed 7", "0.04, 0.09, 0.19", "928600"}) {
+  for (const char* part :
+       {"0.186 ± 0.010", "0.999 ± 0.010", "with thinking forced", "Read it honestly",
+        "random rewards", "0.147", "fathom demo --seed 7", "0.04, 0.09, 0.19", "928600"}) {
     EXPECT_NE(html.find(part), std::string::npos) << part;
   }
 }
@@ -232,7 +256,9 @@ TEST_F(FinishedDemo, PageIsWrittenWhileTheDemoIsStillRunning) {
 TEST_F(FinishedDemo, CardHasTheTableAndTheCommand) {
   add_required_chapters();
   const ModelCard card = demo_card(config_, recipe_, state());
-  EXPECT_NE(card.body.find("| right at temperature 1 | 0.186 ± 0.010 | 0.999 ± 0.010 |"), std::string::npos) << card.body;
+  EXPECT_NE(card.body.find("| right at temperature 1 | 0.186 ± 0.010 | 0.999 ± 0.010 |"),
+            std::string::npos)
+      << card.body;
   EXPECT_NE(card.body.find("fathom demo --seed 7"), std::string::npos);
   EXPECT_EQ(card.body.find("add alone"), std::string::npos);
 }
@@ -247,7 +273,8 @@ TEST(DemoCommand, RepeatsEverySetting) {
 }
 
 TEST(HonestReading, TellsSkillFromChoice) {
-  const std::string text = honest_reading(exam(0.186, 0.3, 3, 0.1, 0.973), exam(0.999, 1, 15, 1, 0.998));
+  const std::string text =
+      honest_reading(exam(0.186, 0.3, 3, 0.1, 0.973), exam(0.999, 1, 15, 1, 0.998));
   for (const char* part : {"0.973 to 0.998", "0.186 to 0.999", "at most that much is new skill"}) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
   }
@@ -255,26 +282,46 @@ TEST(HonestReading, TellsSkillFromChoice) {
 
 TEST(HonestReading, ClaimsNoSkillAndNoChoiceWhereTheFiguresShowNone) {
   const Json before = exam(0.4, 0.5, 3, 0.1, 0.95);
-  EXPECT_NE(honest_reading(before, exam(0.9, 1, 15, 1, 0.94)).find("no new skill"), std::string::npos);
-  EXPECT_NE(honest_reading(before, exam(0.6, 1, 3, 0.12, 0.95)).find("does not come from choosing to think"), std::string::npos);
-  EXPECT_NE(honest_reading(before, exam(0.3, 1, 3, 0.1, 0.95)).find("did not become more"), std::string::npos);
+  EXPECT_NE(honest_reading(before, exam(0.9, 1, 15, 1, 0.94)).find("no new skill"),
+            std::string::npos);
+  EXPECT_NE(honest_reading(before, exam(0.6, 1, 3, 0.12, 0.95))
+                .find("does not come from choosing to think"),
+            std::string::npos);
+  EXPECT_NE(honest_reading(before, exam(0.3, 1, 3, 0.1, 0.95)).find("did not become more"),
+            std::string::npos);
 }
 
 // ---- what is printed
 
 bool has_control_characters(const std::string& text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; });
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F;
+  });
 }
 
 Json step_event(int64_t step, int64_t steps) {
-  return Json::object({{"event", "step"}, {"chapter", "grpo"}, {"steps", steps}, {"step", step}, {"reward", 0.5}, {"mean_tokens", 3.25},
-                       {"reasoning_share", 0.1}, {"entropy", 0.2}, {"max_vio", 0.3}, {"rollout_tokens", 1000}, {"trained_tokens", 500},
-                       {"rollout_s", 0.5}, {"train_s", 0.25}, {"expert_load", Json::array({Json(std::vector<int64_t>{3, 1, 0, 0})})}});
+  return Json::object({{"event", "step"},
+                       {"chapter", "grpo"},
+                       {"steps", steps},
+                       {"step", step},
+                       {"reward", 0.5},
+                       {"mean_tokens", 3.25},
+                       {"reasoning_share", 0.1},
+                       {"entropy", 0.2},
+                       {"max_vio", 0.3},
+                       {"rollout_tokens", 1000},
+                       {"trained_tokens", 500},
+                       {"rollout_s", 0.5},
+                       {"train_s", 0.25},
+                       {"expert_load", Json::array({Json(std::vector<int64_t>{3, 1, 0, 0})})}});
 }
 
 Json sample_event(const std::string& answer) {
-  return Json::object({{"event", "sample"}, {"chapter", "grpo"},
-                       {"samples", Json::array({Json::object({{"prompt", "80+70"}, {"answer", answer}, {"right", true}})})}});
+  return Json::object(
+      {{"event", "sample"},
+       {"chapter", "grpo"},
+       {"samples",
+        Json::array({Json::object({{"prompt", "80+70"}, {"answer", answer}, {"right", true}})})}});
 }
 
 Json exam_event(const std::string& name) {
@@ -288,7 +335,10 @@ Json exam_event(const std::string& name) {
 std::string printed_lines() {
   ::testing::internal::CaptureStderr();
   const RunEvents events = demo_events(ProgressStyle::kLines);
-  events(Json::object({{"event", "chapter"}, {"name", "grpo"}, {"title", "3  GRPO on unseen problems"}, {"steps", 40}}));
+  events(Json::object({{"event", "chapter"},
+                       {"name", "grpo"},
+                       {"title", "3  GRPO on unseen problems"},
+                       {"steps", 40}}));
   for (int64_t step = 1; step <= 40; ++step) {
     events(step_event(step, 40));
     events(sample_event("1\n5\x1b[31m0<｜end▁of▁sentence｜>"));
@@ -307,17 +357,24 @@ TEST(DemoLines, HaveNoControlCharacters) {
 
 TEST(DemoLines, ShowEveryFifthStepOfGrpoAndFewSamples) {
   const std::string text = printed_lines();
-  EXPECT_NE(text.find("step 5/40  reward 0.500  tokens 3.2  reasons 0.100"), std::string::npos) << text;
+  EXPECT_NE(text.find("step 5/40  reward 0.500  tokens 3.2  reasons 0.100"), std::string::npos)
+      << text;
   EXPECT_EQ(text.find("step 6/40"), std::string::npos);
   const auto lines = std::count(text.begin(), text.end(), '\n');
-  EXPECT_EQ(lines, 1 + 9 + 3 + 3);  // chapter, steps 1, 5, …, 40, samples at 1, 20 and 40, exam, note and stop
+  EXPECT_EQ(
+      lines,
+      1 + 9 + 3 + 3);  // chapter, steps 1, 5, …, 40, samples at 1, 20 and 40, exam, note and stop
 }
 
 TEST(DemoLines, ShowEveryFiftiethStepOfALongChapter) {
   ::testing::internal::CaptureStderr();
   const RunEvents events = demo_events(ProgressStyle::kLines);
   for (int64_t step = 10; step <= 1010; step += 10) {
-    events(Json::object({{"event", "step"}, {"steps", 1010}, {"step", step}, {"loss", 1.5}, {"tokens_per_s", 9000.0}}));
+    events(Json::object({{"event", "step"},
+                         {"steps", 1010},
+                         {"step", step},
+                         {"loss", 1.5},
+                         {"tokens_per_s", 9000.0}}));
   }
   const std::string text = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 21);
@@ -326,8 +383,10 @@ TEST(DemoLines, ShowEveryFiftiethStepOfALongChapter) {
 
 TEST(DemoLines, GiveAnExamOneLineWithItsStandardError) {
   const std::string line = demo_line(exam_event("before"));
-  EXPECT_EQ(line, "  exam before GRPO, modsum: right 0.186 ± 0.010, greedy 0.328, pass@8 0.800, 3.3 tokens, reasons 0.095, with "
-                  "thinking forced 0.973");
+  EXPECT_EQ(line,
+            "  exam before GRPO, modsum: right 0.186 ± 0.010, greedy 0.328, pass@8 0.800, 3.3 "
+            "tokens, reasons 0.095, with "
+            "thinking forced 0.973");
   EXPECT_EQ(demo_line(exam_event("greedy")), "  greedy answers, modsum: right 0.328");
 }
 
@@ -342,17 +401,19 @@ TEST(DemoLines, SampleShowsWhetherItIsRightAndWhetherItWasCutOff) {
 TEST(DemoScreen, ShowsCurvesExpertsAndSamplesOfTheChapterAlone) {
   DemoScreen screen;
   EXPECT_TRUE(screen.lines().empty());
-  screen.take(Json::object({{"event", "chapter"}, {"name", "grpo"}, {"title", "3  GRPO"}, {"steps", 40}}));
+  screen.take(
+      Json::object({{"event", "chapter"}, {"name", "grpo"}, {"title", "3  GRPO"}, {"steps", 40}}));
   screen.take(step_event(1, 40));
   screen.take(step_event(2, 40));
   screen.take(sample_event("150<｜end▁of▁sentence｜>"));
   std::string text;
   for (const std::string& line : screen.lines()) text += line + "\n";
-  for (const char* part : {"3  GRPO", "step 2/40", "left", "reward", "0.500", "3.2 tokens", "2.0 K tokens/s sampled", "MaxVio 0.30",
-                           "✓ 80+70  →  150"}) {
+  for (const char* part : {"3  GRPO", "step 2/40", "left", "reward", "0.500", "3.2 tokens",
+                           "2.0 K tokens/s sampled", "MaxVio 0.30", "✓ 80+70  →  150"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
-  screen.take(Json::object({{"event", "chapter"}, {"name", "control"}, {"title", "5  control"}, {"steps", 40}}));
+  screen.take(Json::object(
+      {{"event", "chapter"}, {"name", "control"}, {"title", "5  control"}, {"steps", 40}}));
   EXPECT_TRUE(screen.lines().empty());
 }
 
@@ -361,14 +422,16 @@ TEST_F(FinishedDemo, TableComparesAndSaysWhereTheReportLies) {
   add_other_chapters();
   const std::string table = demo_table(summary());
   EXPECT_FALSE(has_control_characters(table));
-  for (const char* part : {"0.186 ± 0.010", "0.999 ± 0.010", "second task, add", "control: random rewards", "0.147", "report.html",
-                           "fathom chat"}) {
+  for (const char* part : {"0.186 ± 0.010", "0.999 ± 0.010", "second task, add",
+                           "control: random rewards", "0.147", "report.html", "fathom chat"}) {
     EXPECT_NE(table.find(part), std::string::npos) << part << "\n" << table;
   }
 }
 
 TEST(DemoTable, IsEmptyForARunThatStoppedBeforeItsLastExam) {
-  EXPECT_EQ(demo_table(Json::object({{"event", "summary"}, {"steps", 3}, {"before", exam(0.1, 0, 3, 0, 1)}})), "");
+  EXPECT_EQ(demo_table(Json::object(
+                {{"event", "summary"}, {"steps", 3}, {"before", exam(0.1, 0, 3, 0, 1)}})),
+            "");
 }
 
 // ---- the recipe
@@ -387,17 +450,21 @@ TEST(DemoRecipe, QuickIsShorterAndHasNoSecondTask) {
 TEST(DemoRecipe, TheSecondTaskIsTheOneThatItsChapterTrains) {
   const DemoRecipe recipe = demo_recipe(false, 5);
   ASSERT_EQ(recipe.second.tasks.size(), 1u);
-  EXPECT_TRUE(recipe.second.tasks.front().starts_with(recipe.second_task + "=")) << recipe.second.tasks.front();
+  EXPECT_TRUE(recipe.second.tasks.front().starts_with(recipe.second_task + "="))
+      << recipe.second.tasks.front();
   EXPECT_NE(recipe.second_task, "modsum");
 }
 
 TEST(DemoRecipe, StandsInTheDocumentationAsItIs) {
   const std::string page = read_file(FATHOM_SOURCE_DIR "/docs/demo.md");
-  const auto standard = recipe_rows(demo_recipe(false, 1)), quick = recipe_rows(demo_recipe(true, 1));
+  const auto standard = recipe_rows(demo_recipe(false, 1)),
+             quick = recipe_rows(demo_recipe(true, 1));
   ASSERT_EQ(standard.size(), quick.size());
   for (size_t i = 0; i < standard.size(); ++i) {
-    const std::string row = concat("| ", standard[i][0], " | ", standard[i][1], " | ", quick[i][1], " |");
-    EXPECT_NE(page.find(row), std::string::npos) << "docs/demo.md lacks this row of the recipe:\n" << row;
+    const std::string row =
+        concat("| ", standard[i][0], " | ", standard[i][1], " | ", quick[i][1], " |");
+    EXPECT_NE(page.find(row), std::string::npos) << "docs/demo.md lacks this row of the recipe:\n"
+                                                 << row;
   }
 }
 

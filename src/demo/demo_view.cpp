@@ -19,9 +19,12 @@ constexpr int kTextColumns = 78;
 
 std::string share_text(double value) { return fixed(value, 3); }
 
-// Text of a model as part of a line: whatever could move a cursor becomes a space, also the two bytes of U+0080–U+009F.
+// Text of a model as part of a line: whatever could move a cursor becomes a space, also the two
+// bytes of U+0080–U+009F.
 std::string on_one_line(std::string text) {
-  const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0; };
+  const auto byte = [&](size_t at) {
+    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0;
+  };
   for (size_t i = 0; i < text.size(); ++i) {
     if (byte(i) < 0x20 || byte(i) == 0x7F) text[i] = ' ';
     if (byte(i) == 0xC2 && byte(i + 1) >= 0x80 && byte(i + 1) <= 0x9F) text.replace(i, 2, " ");
@@ -40,7 +43,8 @@ std::string step_line(const Json& event) {
   std::string line = concat("  step ", event.int_at("step"), "/", event.int_or("steps", 0));
   const auto add = [&](const char* key, const std::string& label, int digits) {
     const Json* value = event.find(key);
-    if (value != nullptr && value->is_number()) line += concat("  ", label, " ", fixed(value->as_double(), digits));
+    if (value != nullptr && value->is_number())
+      line += concat("  ", label, " ", fixed(value->as_double(), digits));
   };
   add("loss", "loss", 4);
   add("reward", "reward", 3);
@@ -48,7 +52,8 @@ std::string step_line(const Json& event) {
   add("reasoning_share", "reasons", 3);
   add("entropy", "entropy", 3);
   add("max_vio", "MaxVio", 2);
-  if (const Json* speed = event.find("tokens_per_s")) line += concat("  ", human_count(speed->as_double()), " tokens/s");
+  if (const Json* speed = event.find("tokens_per_s"))
+    line += concat("  ", human_count(speed->as_double()), " tokens/s");
   return line;
 }
 
@@ -69,35 +74,42 @@ std::string exam_title(const std::string& name) {
   return found == titles.end() ? name : found->second;
 }
 
-// Only the ways of asking that the exam used: greedy and forced figures of zero mean that it did not, except in a full exam.
+// Only the ways of asking that the exam used: greedy and forced figures of zero mean that it did
+// not, except in a full exam.
 std::string exam_line(const Json& event) {
   const std::string& name = event.string_at("name");
   std::string line = concat("  ", exam_title(name), ", ", event.string_at("task"), ": ");
   if (name == "greedy") return concat(line, "right ", share_text(event.double_at("greedy")));
-  line += concat("right ", share_text(event.double_at("t1")), " ± ", share_text(event.double_at("t1_se")));
+  line += concat("right ", share_text(event.double_at("t1")), " ± ",
+                 share_text(event.double_at("t1_se")));
   const bool is_full = name.ends_with("before") || name.ends_with("after") || name == "exam";
   const double greedy = event.double_at("greedy"), forced = event.double_at("t1_forced_thinking");
   if (greedy > 0 && is_full) {
-    line += concat(", greedy ", share_text(greedy), ", pass@8 ", share_text(event.double_at("pass8")));
+    line +=
+        concat(", greedy ", share_text(greedy), ", pass@8 ", share_text(event.double_at("pass8")));
   }
-  line += concat(", ", fixed(event.double_at("mean_tokens"), 1), " tokens, reasons ", share_text(event.double_at("reasoning_share")));
+  line += concat(", ", fixed(event.double_at("mean_tokens"), 1), " tokens, reasons ",
+                 share_text(event.double_at("reasoning_share")));
   if (forced > 0) line += concat(", with thinking forced ", share_text(forced));
   return line;
 }
 
 std::string sample_lines(const Json& event) {
   std::string text;
-  for (const Json& sample : event.at("samples").items()) text += concat(text.empty() ? "" : "\n", "    ", sample_line(sample));
+  for (const Json& sample : event.at("samples").items())
+    text += concat(text.empty() ? "" : "\n", "    ", sample_line(sample));
   return text;
 }
 
 std::string start_line(const Json& event) {
   const int64_t step = event.int_or("step", 0);
-  return concat("GRPO, ", event.int_at("steps"), " steps", step > 0 ? concat(", continuing at step ", step) : "");
+  return concat("GRPO, ", event.int_at("steps"), " steps",
+                step > 0 ? concat(", continuing at step ", step) : "");
 }
 
 std::string stopped_line(const Json& event) {
-  return concat("stopped; all is saved in ", event.string_at("folder"), ", and the same command continues from there");
+  return concat("stopped; all is saved in ", event.string_at("folder"),
+                ", and the same command continues from there");
 }
 
 std::string wrapped(const std::string& text) {
@@ -121,12 +133,14 @@ std::string cell(const std::string& text, int columns, bool to_right) {
   return to_right ? space + text : text + space;
 }
 
-std::string table_line(const std::string& name, const std::string& before, const std::string& after) {
+std::string table_line(const std::string& name, const std::string& before,
+                       const std::string& after) {
   return concat(cell(name, 38, false), cell(before, 16, true), cell(after, 16, true), "\n");
 }
 
 std::string comparison_line(const std::string& name, const Json& figures) {
-  return table_line(name, share_text(figures.double_at("t1_before")), share_text(figures.double_at("t1_after")));
+  return table_line(name, share_text(figures.double_at("t1_before")),
+                    share_text(figures.double_at("t1_after")));
 }
 
 std::string speeds(const Json& summary) {
@@ -134,7 +148,8 @@ std::string speeds(const Json& summary) {
   if (const Json* train = summary.find("train_tokens_per_s")) {
     text += concat(" in all; training ", human_count(train->as_double()), " tokens/s, sampling ",
                    human_count(summary.double_at("rollout_tokens_per_s")), " tokens/s\nMaxVio ",
-                   fixed(summary.double_at("max_vio"), 2), ", multi-token agreement ", share_text(summary.double_at("mtp_agreement")));
+                   fixed(summary.double_at("max_vio"), 2), ", multi-token agreement ",
+                   share_text(summary.double_at("mtp_agreement")));
   }
   return text + "\n";
 }
@@ -192,13 +207,14 @@ std::string sample_line(const Json& sample) {
   const size_t end = answer.find(kEosToken);
   const bool is_cut = end == std::string::npos;
   if (!is_cut) answer.resize(end);
-  return concat(sample.bool_at("right") ? "✓ " : "✗ ", on_one_line(sample.string_at("prompt")), "  →  ", on_one_line(answer),
-                is_cut ? " …" : "");
+  return concat(sample.bool_at("right") ? "✓ " : "✗ ", on_one_line(sample.string_at("prompt")),
+                "  →  ", on_one_line(answer), is_cut ? " …" : "");
 }
 
 std::string demo_line(const Json& event) {
   const std::string& kind = event.string_at("event");
-  if (kind == "chapter") return concat(event.string_at("title"), ", ", event.int_at("steps"), " steps");
+  if (kind == "chapter")
+    return concat(event.string_at("title"), ", ", event.int_at("steps"), " steps");
   if (kind == "start" || kind == "resume") return start_line(event);
   if (kind == "step") return step_line(event);
   if (kind == "sample") return sample_lines(event);
@@ -213,15 +229,18 @@ std::string demo_table(const Json& summary) {
   const Json *before = summary.find("before"), *after = summary.find("after");
   if (before == nullptr || after == nullptr) return "";
   std::string text = "\n" + table_line("on held-out problems", "before GRPO", "after GRPO");
-  for (const std::vector<std::string>& row : exam_rows(*before, *after)) text += table_line(row[0], row[1], row[2]);
+  for (const std::vector<std::string>& row : exam_rows(*before, *after))
+    text += table_line(row[0], row[1], row[2]);
   const Json *second = summary.find("second_task"), *control = summary.find("control");
   if (second != nullptr && second->is_object()) {
     text += comparison_line(concat("second task, ", second->string_at("name")), *second);
   }
-  if (control != nullptr && control->is_object()) text += comparison_line("control: random rewards", *control);
+  if (control != nullptr && control->is_object())
+    text += comparison_line("control: random rewards", *control);
   text += concat("\n", wrapped(honest_reading(*before, *after)), "\n\n", speeds(summary));
   const std::string& folder = summary.string_at("folder");
-  return concat(text, "report: ", join_path(folder, "report.html"), "\nchat:   fathom chat ", shell_word(folder), "\n");
+  return concat(text, "report: ", join_path(folder, "report.html"), "\nchat:   fathom chat ",
+                shell_word(folder), "\n");
 }
 
 RunEvents demo_events(ProgressStyle style) {

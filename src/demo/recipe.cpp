@@ -41,8 +41,8 @@ DemoRecipe demo_recipe(bool quick, uint64_t seed) {
   recipe.cold_start = cold_start_chapter();
   recipe.grpo.seed = seed;
   recipe.grpo.steps = quick ? 40 : 60;
-  // With AdamW's usual eps every noisy gradient makes a full step, and random rewards walk far; at the size of the noise they
-  // stay near where they began, while real rewards still move at once.
+  // With AdamW's usual eps every noisy gradient makes a full step, and random rewards walk far; at
+  // the size of the noise they stay near where they began, while real rewards still move at once.
   recipe.grpo.lr = 1e-4;
   recipe.grpo.eps = quick ? 1e-8 : 1e-3;
   recipe.grpo.mtp_weight = 0;  // the head keeps its skill without

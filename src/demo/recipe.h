@@ -1,7 +1,8 @@
 // The numbers of the demo: what each chapter trains on, how long, at which rates.
 //
-// A blank V3-style model learns small tasks from worked problems, is nudged into answering without thinking, and then finds by
-// GRPO that thinking pays (docs/demo.md). Two sizes: standard, and quick for one minute.
+// A blank V3-style model learns small tasks from worked problems, is nudged into answering without
+// thinking, and then finds by GRPO that thinking pays (docs/demo.md). Two sizes: standard, and
+// quick for one minute.
 #pragma once
 
 #include <string>
@@ -27,8 +28,8 @@ struct DemoRecipe {
   ModelConfig model;
   TrainingChapter pretrain;
   TrainingChapter cold_start;
-  GrpoConfig grpo;              // the first task, among others that keep their level
-  GrpoConfig second;            // a second task in a chapter of its own; no steps: left out
+  GrpoConfig grpo;    // the first task, among others that keep their level
+  GrpoConfig second;  // a second task in a chapter of its own; no steps: left out
   std::string second_task;
   int64_t exam_problems = 192, exam_samples = 8;
   int64_t second_exam_problems = 192;
@@ -36,7 +37,8 @@ struct DemoRecipe {
   // Gates between chapters: measured, because seeds differ in when a skill arrives.
   double least_forced_accuracy = 0.95;  // after pretraining, else it goes on
   int64_t extra_pretrain_steps = 200;   // at a time, at most five times
-  double least_reasoning = 0.05, most_reasoning = 0.20;  // after the cold start, else its share of thinking is changed
+  double least_reasoning = 0.05,
+         most_reasoning = 0.20;  // after the cold start, else its share of thinking is changed
 };
 
 DemoRecipe demo_recipe(bool quick, uint64_t seed);

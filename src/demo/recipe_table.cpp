@@ -13,29 +13,34 @@ std::string documents_text(const TrainingChapter& chapter) {
   double weights = 0;
   for (const MixtureTask& task : chapter.mixture.tasks) weights += task.weight;
   for (const MixtureTask& task : chapter.mixture.tasks) {
-    text += concat(&task == &chapter.mixture.tasks.front() ? "" : ", ", task.config.task, " ", percent(task.weight / weights));
+    text += concat(&task == &chapter.mixture.tasks.front() ? "" : ", ", task.config.task, " ",
+                   percent(task.weight / weights));
   }
   return text;
 }
 
 std::string forms_text(const MixtureConfig& mixture) {
-  return concat(percent(mixture.conversation_share), " conversations; worked out where the task has a way: ",
+  return concat(percent(mixture.conversation_share),
+                " conversations; worked out where the task has a way: ",
                 percent(mixture.thinking_share), " of them");
 }
 
 std::string rates_text(const TrainingChapter& chapter) {
   std::string text = concat("rate ", shortest_number(chapter.lr), ", ", chapter.warmup_steps,
-                            " steps of warm-up, cosine to a tenth; decay ", chapter.weight_decay, "; multi-token loss × ",
-                            chapter.mtp_weight);
-  if (chapter.late_mtp_weight != chapter.mtp_weight) text += concat(", in the last third × ", chapter.late_mtp_weight);
+                            " steps of warm-up, cosine to a tenth; decay ", chapter.weight_decay,
+                            "; multi-token loss × ", chapter.mtp_weight);
+  if (chapter.late_mtp_weight != chapter.mtp_weight)
+    text += concat(", in the last third × ", chapter.late_mtp_weight);
   return text;
 }
 
 std::string policy_text(const GrpoConfig& config) {
   if (config.steps == 0) return "–";
   std::string text = concat(config.steps, " steps: ");
-  for (const std::string& task : config.tasks) text += concat(&task == &config.tasks.front() ? "" : ", ", task);
-  return concat(text, " problems, ", config.group_size, " answers to each; rate ", shortest_number(config.lr));
+  for (const std::string& task : config.tasks)
+    text += concat(&task == &config.tasks.front() ? "" : ", ", task);
+  return concat(text, " problems, ", config.group_size, " answers to each; rate ",
+                shortest_number(config.lr));
 }
 
 }  // namespace
@@ -46,12 +51,13 @@ std::vector<std::vector<std::string>> recipe_rows(const DemoRecipe& recipe) {
       {"pretraining", documents_text(recipe.pretrain)},
       {"its documents", forms_text(recipe.pretrain.mixture)},
       {"its rates", rates_text(recipe.pretrain)},
-      {"it ends", concat("with ", recipe.least_forced_accuracy, " right when thinking is forced, else after ", again, " at a time")},
+      {"it ends", concat("with ", recipe.least_forced_accuracy,
+                         " right when thinking is forced, else after ", again, " at a time")},
       {"cold start", documents_text(recipe.cold_start)},
       {"its documents", forms_text(recipe.cold_start.mixture)},
       {"its rates", rates_text(recipe.cold_start)},
-      {"it ends", concat("with a share that reasons of ", recipe.least_reasoning, " to ", recipe.most_reasoning,
-                         ", else it is done again")},
+      {"it ends", concat("with a share that reasons of ", recipe.least_reasoning, " to ",
+                         recipe.most_reasoning, ", else it is done again")},
       {"GRPO", policy_text(recipe.grpo)},
       {"second task", policy_text(recipe.second)},
       {"control", "as GRPO, rewards by lot"},

@@ -10,7 +10,8 @@
 
 namespace fathom {
 
-// {what, setting}: {"pretraining", "2000 steps of 64 documents: modsum 0.2, …"}. The same rows, in the same order, for every recipe.
+// {what, setting}: {"pretraining", "2000 steps of 64 documents: modsum 0.2, …"}. The same rows, in
+// the same order, for every recipe.
 std::vector<std::vector<std::string>> recipe_rows(const DemoRecipe& recipe);
 
 }  // namespace fathom

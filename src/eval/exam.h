@@ -1,4 +1,5 @@
-// An exam on procedural problems: the same questions asked in several ways, with standard errors over problems.
+// An exam on procedural problems: the same questions asked in several ways, with standard errors
+// over problems.
 //
 //   t1               accuracy when sampling at temperature 1, mean over samples
 //   greedy           accuracy of the arg-max answer
@@ -24,7 +25,7 @@ struct ExamConfig {
   int64_t max_tokens = 26;
   double temperature = 1;
   uint64_t seed = 0;
-  bool greedy = true;          // also ask greedily
+  bool greedy = true;           // also ask greedily
   bool forced_thinking = true;  // also ask with the think block opened
 };
 
@@ -38,16 +39,21 @@ struct ExamResult {
 };
 
 // An answer is right if its text is exactly a right answer and the end token closes it.
-bool answer_is_right(const Tokenizer& tokenizer, const Problem& problem, const std::vector<int32_t>& ids, bool opened_think);
+bool answer_is_right(const Tokenizer& tokenizer, const Problem& problem,
+                     const std::vector<int32_t>& ids, bool opened_think);
 bool answer_reasons(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, bool opened_think);
 
 // Prompt ids of a problem: the conversation up to <｜Assistant｜>, or through <think>.
-std::vector<int32_t> problem_prompt_ids(const Tokenizer& tokenizer, const Problem& problem, bool open_think);
+std::vector<int32_t> problem_prompt_ids(const Tokenizer& tokenizer, const Problem& problem,
+                                        bool open_think);
 
-ExamResult run_exam(Engine& engine, const Tokenizer& tokenizer, const std::vector<Problem>& problems, const ExamConfig& config);
+ExamResult run_exam(Engine& engine, const Tokenizer& tokenizer,
+                    const std::vector<Problem>& problems, const ExamConfig& config);
 
-// Share of greedy answers' tokens, from the second on, that the multi-token head would have drafted right.
-double multi_token_agreement(const KernelTable& kernels, Allocator& memory, const Decoder& decoder, const Tokenizer& tokenizer,
-                             const std::vector<Problem>& problems, const std::vector<std::vector<int32_t>>& answers);
+// Share of greedy answers' tokens, from the second on, that the multi-token head would have drafted
+// right.
+double multi_token_agreement(const KernelTable& kernels, Allocator& memory, const Decoder& decoder,
+                             const Tokenizer& tokenizer, const std::vector<Problem>& problems,
+                             const std::vector<std::vector<int32_t>>& answers);
 
 }  // namespace fathom

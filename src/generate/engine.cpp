@@ -10,10 +10,10 @@ namespace fathom {
 struct Engine::Group {
   uint64_t id = 0;
   Request request;
-  bool computed = false;         // the prompt is in the cache
+  bool computed = false;  // the prompt is in the cache
   bool cancelled = false;
-  PagedSequence prompt;          // shared by the samples; kept until the last one has started
-  std::vector<float> logits;     // of the prompt's last token
+  PagedSequence prompt;       // shared by the samples; kept until the last one has started
+  std::vector<float> logits;  // of the prompt's last token
   int64_t started = 0, finished = 0;
 };
 
@@ -22,34 +22,44 @@ struct Engine::Sample {
   int64_t number = 0;
   PagedSequence sequence;
   Sampling sampling;
-  int32_t last = 0;        // the newest token, not yet in the cache
+  int32_t last = 0;  // the newest token, not yet in the cache
   int64_t produced = 0;
   bool done = false;
 };
 
 const char* name_of(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kNone: return "none";
-    case FinishReason::kStop: return "stop";
-    case FinishReason::kLength: return "length";
-    case FinishReason::kCancelled: return "cancelled";
-    case FinishReason::kNumericalError: return "numerical_error";
+    case FinishReason::kNone:
+      return "none";
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kCancelled:
+      return "cancelled";
+    case FinishReason::kNumericalError:
+      return "numerical_error";
   }
   return "";
 }
 
-Engine::Engine(const KernelTable& kernels, Allocator& memory, const Decoder& decoder, const EngineConfig& config)
+Engine::Engine(const KernelTable& kernels, Allocator& memory, const Decoder& decoder,
+               const EngineConfig& config)
     : kernels_(kernels), memory_(memory), decoder_(decoder), config_(config) {
-  max_tokens_ = config.max_tokens_per_sequence > 0 ? config.max_tokens_per_sequence : decoder.config().max_position_embeddings;
-  const int64_t tokens = config.cache_tokens > 0 ? config.cache_tokens : config.max_sequences * max_tokens_;
+  max_tokens_ = config.max_tokens_per_sequence > 0 ? config.max_tokens_per_sequence
+                                                   : decoder.config().max_position_embeddings;
+  const int64_t tokens =
+      config.cache_tokens > 0 ? config.cache_tokens : config.max_sequences * max_tokens_;
   // Besides the samples' own pages, one page each for a prompt whose last page every sample copies.
-  const int64_t pages = (tokens + config.page_tokens - 1) / config.page_tokens + config.max_sequences;
+  const int64_t pages =
+      (tokens + config.page_tokens - 1) / config.page_tokens + config.max_sequences;
   cache_ = decoder.make_cache(memory, pages, config.page_tokens);
 }
 
 Engine::~Engine() = default;
 
-// Pages that a group needs at worst: its prompt's, and for each sample all pages after the prompt's last full one.
+// Pages that a group needs at worst: its prompt's, and for each sample all pages after the prompt's
+// last full one.
 int64_t Engine::reserved_pages(const Group& group) const {
   const auto prompt = static_cast<int64_t>(group.request.prompt.size());
   return cache_->pages_for(prompt + group.request.max_tokens) - prompt / config_.page_tokens;
@@ -58,14 +68,16 @@ int64_t Engine::reserved_pages(const Group& group) const {
 uint64_t Engine::submit(Request request) {
   const auto prompt = static_cast<int64_t>(request.prompt.size());
   const int64_t vocab = decoder_.config().vocab_size;
-  if (prompt == 0) fail(ErrorCode::kUsage, "generate: the prompt is empty; give at least one token");
+  if (prompt == 0)
+    fail(ErrorCode::kUsage, "generate: the prompt is empty; give at least one token");
   for (int32_t id : request.prompt) {
-    if (id < 0 || id >= vocab) fail(ErrorCode::kUsage, "generate: prompt id ", id, " is outside the vocabulary of ", vocab);
+    if (id < 0 || id >= vocab)
+      fail(ErrorCode::kUsage, "generate: prompt id ", id, " is outside the vocabulary of ", vocab);
   }
   check_sampling(request.sampling);
   if (request.max_tokens <= 0 || request.samples <= 0) {
-    fail(ErrorCode::kUsage, "generate: max_tokens is ", request.max_tokens, " and samples ", request.samples,
-         "; expected at least 1 of each");
+    fail(ErrorCode::kUsage, "generate: max_tokens is ", request.max_tokens, " and samples ",
+         request.samples, "; expected at least 1 of each");
   }
   if (prompt + request.max_tokens > max_tokens_) {
     fail(ErrorCode::kUsage, "generate: the prompt has ", prompt, " tokens and ", request.max_tokens,
@@ -76,8 +88,9 @@ uint64_t Engine::submit(Request request) {
   group->id = next_id_++;
   group->request = std::move(request);
   if (cache_->pages_for(prompt) + reserved_pages(*group) > cache_->pages()) {
-    fail(ErrorCode::kUsage, "generate: ", prompt + group->request.max_tokens, " tokens never fit a cache of ",
-         cache_->pages() * config_.page_tokens, "; enlarge the cache");
+    fail(ErrorCode::kUsage, "generate: ", prompt + group->request.max_tokens,
+         " tokens never fit a cache of ", cache_->pages() * config_.page_tokens,
+         "; enlarge the cache");
   }
   waiting_.push_back(std::move(group));
   return waiting_.back()->id;
@@ -100,7 +113,8 @@ void Engine::finish(Sample& sample, const TokenEvent& event) {
   if (sample.group->request.sink) sample.group->request.sink(event);
 }
 
-void Engine::take_token(Sample& sample, std::span<const float> logits, std::span<const int32_t> routed) {
+void Engine::take_token(Sample& sample, std::span<const float> logits,
+                        std::span<const int32_t> routed) {
   const Request& request = sample.group->request;
   TokenEvent event;
   event.request = sample.group->id;
@@ -115,9 +129,11 @@ void Engine::take_token(Sample& sample, std::span<const float> logits, std::span
   ++stats_.generated_tokens;
   sample.last = event.token = token->id;
   event.logprob = token->logprob;
-  const bool stops = std::find(request.stop_ids.begin(), request.stop_ids.end(), token->id) != request.stop_ids.end();
-  event.finish = stops ? FinishReason::kStop
-                       : sample.produced >= request.max_tokens ? FinishReason::kLength : FinishReason::kNone;
+  const bool stops = std::find(request.stop_ids.begin(), request.stop_ids.end(), token->id) !=
+                     request.stop_ids.end();
+  event.finish = stops                                   ? FinishReason::kStop
+                 : sample.produced >= request.max_tokens ? FinishReason::kLength
+                                                         : FinishReason::kNone;
   if (event.finish != FinishReason::kNone) return finish(sample, event);
   if (request.sink) request.sink(event);
 }
@@ -138,7 +154,8 @@ void Engine::prefill(const std::vector<Group*>& groups) {
     last_rows.push_back(static_cast<int32_t>(ids.size()) - 1);
   }
   const Tensor hidden = decoder_.forward(pass, ids, layout, cache_.get());
-  const Tensor logits = decoder_.logits(pass, select_rows(pass, hidden, last_rows));  // [groups, vocab_size]
+  const Tensor logits =
+      decoder_.logits(pass, select_rows(pass, hidden, last_rows));  // [groups, vocab_size]
   for (size_t i = 0; i < groups.size(); ++i) {
     const float* row = logits.data<float>() + static_cast<int64_t>(i) * logits.cols();
     groups[i]->logits.assign(row, row + logits.cols());
@@ -191,10 +208,13 @@ void Engine::admit() {
     while (!waiting_.empty()) {
       Group& group = *waiting_.front();
       if (!group.cancelled && !group.computed) break;
-      while (!group.cancelled && group.started < group.request.samples && start_sample(group)) progressed = true;
+      while (!group.cancelled && group.started < group.request.samples && start_sample(group))
+        progressed = true;
       if (!group.cancelled && group.started < group.request.samples) break;
-      for (; group.cancelled && group.started < group.request.samples; ++group.started, ++group.finished) {
-        if (group.request.sink) group.request.sink({group.id, group.started, 0, 0, FinishReason::kCancelled, {}});
+      for (; group.cancelled && group.started < group.request.samples;
+           ++group.started, ++group.finished) {
+        if (group.request.sink)
+          group.request.sink({group.id, group.started, 0, 0, FinishReason::kCancelled, {}});
       }
       if (group.computed) {
         promised_pages_ -= cache_->pages_for(static_cast<int64_t>(group.request.prompt.size()));
@@ -232,7 +252,8 @@ void Engine::decode() {
   TokenLayout layout{{0}, {}, {}};
   std::vector<int32_t> ids;
   for (const auto& sample : running_) {
-    FATHOM_CHECK(cache_->extend(pass, sample->sequence, 1), "engine: the cache is full although admission counted its pages");
+    FATHOM_CHECK(cache_->extend(pass, sample->sequence, 1),
+                 "engine: the cache is full although admission counted its pages");
     ids.push_back(sample->last);
     layout.positions.push_back(static_cast<int32_t>(sample->sequence.length));
     layout.starts.push_back(static_cast<int32_t>(ids.size()));
@@ -250,7 +271,8 @@ void Engine::decode() {
     Sample& sample = *running_[i];
     ++sample.sequence.length;
     take_token(sample,
-               {logits.data<float>() + static_cast<int64_t>(i) * logits.cols(), static_cast<size_t>(logits.cols())},
+               {logits.data<float>() + static_cast<int64_t>(i) * logits.cols(),
+                static_cast<size_t>(logits.cols())},
                routed_of_row(routes, i, running_.size()));
   }
   stats_.decode_seconds += timer.seconds();
@@ -272,7 +294,8 @@ int64_t Engine::step() {
   decode();
   drop_finished();
   int64_t unfinished = static_cast<int64_t>(running_.size());
-  for (const auto& group : waiting_) unfinished += group->cancelled ? 0 : group->request.samples - group->started;
+  for (const auto& group : waiting_)
+    unfinished += group->cancelled ? 0 : group->request.samples - group->started;
   return unfinished;
 }
 
@@ -283,7 +306,8 @@ std::vector<std::vector<Completion>> generate(Engine& engine, std::vector<Reques
     requests[i].sink = [&results, i](const TokenEvent& event) {
       Completion& completion = results[i][static_cast<size_t>(event.sample)];
       completion.finish = event.finish;
-      if (event.finish == FinishReason::kNumericalError || event.finish == FinishReason::kCancelled) return;
+      if (event.finish == FinishReason::kNumericalError || event.finish == FinishReason::kCancelled)
+        return;
       completion.ids.push_back(event.token);
       completion.logprobs.push_back(event.logprob);
       completion.routed.insert(completion.routed.end(), event.routed.begin(), event.routed.end());

@@ -15,7 +15,9 @@ struct Candidate {
 };
 
 // Best first; equal weights by id.
-bool better(const Candidate& a, const Candidate& b) { return a.weight != b.weight ? a.weight > b.weight : a.id < b.id; }
+bool better(const Candidate& a, const Candidate& b) {
+  return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
+}
 
 int32_t arg_max(std::span<const float> logits) {
   return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
@@ -42,7 +44,8 @@ std::vector<Candidate> candidates(std::span<const float> logits, const Sampling&
   kept.reserve(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) {
     const double weight = std::exp((static_cast<double>(logits[i]) - max) / s.temperature);
-    if (weight > 0 && weight >= s.min_p) kept.push_back({static_cast<int32_t>(i), weight});  // the best has weight 1
+    if (weight > 0 && weight >= s.min_p)
+      kept.push_back({static_cast<int32_t>(i), weight});  // the best has weight 1
   }
   if (s.top_k > 0 && static_cast<size_t>(s.top_k) < kept.size()) {
     std::nth_element(kept.begin(), kept.begin() + s.top_k - 1, kept.end(), better);
@@ -53,10 +56,12 @@ std::vector<Candidate> candidates(std::span<const float> logits, const Sampling&
     double total = 0, mass = 0;
     for (const Candidate& c : kept) total += c.weight;
     size_t count = 0;
-    while (count < kept.size() && (count == 0 || mass < s.top_p * total)) mass += kept[count++].weight;
+    while (count < kept.size() && (count == 0 || mass < s.top_p * total))
+      mass += kept[count++].weight;
     kept.resize(count);
   }
-  std::sort(kept.begin(), kept.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
+  std::sort(kept.begin(), kept.end(),
+            [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
   return kept;
 }
 
@@ -64,15 +69,18 @@ std::vector<Candidate> candidates(std::span<const float> logits, const Sampling&
 
 void check_sampling(const Sampling& s) {
   const auto expect = [](bool holds, const char* name, double value, const char* expectation) {
-    if (!holds) fail(ErrorCode::kUsage, "sampling: ", name, " is ", value, "; expected ", expectation);
+    if (!holds)
+      fail(ErrorCode::kUsage, "sampling: ", name, " is ", value, "; expected ", expectation);
   };
-  expect(s.temperature >= 0 && std::isfinite(s.temperature), "temperature", s.temperature, "0 or more");
+  expect(s.temperature >= 0 && std::isfinite(s.temperature), "temperature", s.temperature,
+         "0 or more");
   expect(s.top_k >= 0, "top_k", static_cast<double>(s.top_k), "0 (off) or more");
   expect(s.top_p >= 0 && s.top_p <= 1, "top_p", s.top_p, "between 0 and 1");
   expect(s.min_p >= 0 && s.min_p <= 1, "min_p", s.min_p, "between 0 and 1");
 }
 
-std::optional<SampledToken> sample_token(std::span<const float> logits, const Sampling& sampling, uint64_t index) {
+std::optional<SampledToken> sample_token(std::span<const float> logits, const Sampling& sampling,
+                                         uint64_t index) {
   if (!usable(logits)) return std::nullopt;
   SampledToken token;
   token.id = arg_max(logits);
@@ -92,7 +100,8 @@ std::optional<SampledToken> sample_token(std::span<const float> logits, const Sa
       }
     }
   }
-  token.logprob = static_cast<double>(logits[static_cast<size_t>(token.id)]) - log_sum_exp(logits, max);
+  token.logprob =
+      static_cast<double>(logits[static_cast<size_t>(token.id)]) - log_sum_exp(logits, max);
   return token;
 }
 

@@ -20,7 +20,8 @@ void read_token_ids(const Json& json, ModelConfig& c, const std::string& origin)
   if (eos == nullptr || eos->is_null()) return;
   c.eos_token_ids.clear();
   if (eos->is_array()) {
-    for (const Json& id : eos->items()) c.eos_token_ids.push_back(static_cast<int32_t>(id.as_int("eos_token_id")));
+    for (const Json& id : eos->items())
+      c.eos_token_ids.push_back(static_cast<int32_t>(id.as_int("eos_token_id")));
   } else if (eos->is_int()) {
     c.eos_token_ids.push_back(static_cast<int32_t>(eos->as_int()));
   } else {
@@ -28,7 +29,8 @@ void read_token_ids(const Json& json, ModelConfig& c, const std::string& origin)
   }
 }
 
-// Plain RoPE only: null, absent, or the "default" object of newer writers, which may hold rope_theta.
+// Plain RoPE only: null, absent, or the "default" object of newer writers, which may hold
+// rope_theta.
 void read_rope(const Json& json, ModelConfig& c, const std::string& origin) {
   c.rope_theta = json.double_or("rope_theta", 10000);
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
@@ -36,7 +38,8 @@ void read_rope(const Json& json, ModelConfig& c, const std::string& origin) {
     if (rope == nullptr || rope->is_null()) continue;
     if (!rope->is_object()) refuse(origin, concat(key, " is neither null nor an object"));
     const std::string kind = rope->string_or("rope_type", rope->string_or("type", "default"));
-    if (kind != "default") refuse(origin, concat(key, " asks for '", kind, "'; only plain RoPE is supported so far"));
+    if (kind != "default")
+      refuse(origin, concat(key, " asks for '", kind, "'; only plain RoPE is supported so far"));
     c.rope_theta = rope->double_or("rope_theta", c.rope_theta);
   }
 }
@@ -86,8 +89,10 @@ void read_common(const Json& json, ModelConfig& c) {
 void refuse_what_is_missing(const Json& json, const std::string& origin) {
   const std::string act = json.string_or("hidden_act", "silu");
   if (act != "silu") refuse(origin, concat("hidden_act is '", act, "'; expected silu"));
-  if (json.bool_or("attention_bias", false)) refuse(origin, "attention_bias is true; attention biases are not supported so far");
-  if (json.bool_or("mlp_bias", false)) refuse(origin, "mlp_bias is true; feed-forward biases are not supported so far");
+  if (json.bool_or("attention_bias", false))
+    refuse(origin, "attention_bias is true; attention biases are not supported so far");
+  if (json.bool_or("mlp_bias", false))
+    refuse(origin, "mlp_bias is true; feed-forward biases are not supported so far");
   const Json* quantised = json.find("quantization_config");
   if (quantised != nullptr && !quantised->is_null()) {
     refuse(origin, "quantization_config is set; quantised weights are not supported so far");
@@ -102,7 +107,8 @@ ModelConfig parse_config(const Json& json, const std::string& origin) {
   try {
     c.model_type = json.string_at("model_type");
     if (std::find(kFamilies.begin(), kFamilies.end(), c.model_type) == kFamilies.end()) {
-      refuse(origin, concat("model_type '", c.model_type, "' is not supported; supported are llama and deepseek_v3"));
+      refuse(origin, concat("model_type '", c.model_type,
+                            "' is not supported; supported are llama and deepseek_v3"));
     }
     read_common(json, c);
     read_token_ids(json, c, origin);
@@ -114,7 +120,8 @@ ModelConfig parse_config(const Json& json, const std::string& origin) {
     }
     check_config(c);
   } catch (const Error& error) {
-    if (std::string(error.what()).find(origin) != std::string::npos) throw Error(ErrorCode::kModel, error.what());
+    if (std::string(error.what()).find(origin) != std::string::npos)
+      throw Error(ErrorCode::kModel, error.what());
     refuse(origin, error.what());
   }
   c.source_json = json.dump();
@@ -122,7 +129,9 @@ ModelConfig parse_config(const Json& json, const std::string& origin) {
 }
 
 ModelConfig read_config(const std::string& path) {
-  if (!exists(path)) fail(ErrorCode::kModel, "model: no config.json at ", path, "; a model folder holds config.json and *.safetensors");
+  if (!exists(path))
+    fail(ErrorCode::kModel, "model: no config.json at ", path,
+         "; a model folder holds config.json and *.safetensors");
   return parse_config(parse_json(read_file(path), path, ErrorCode::kModel), path);
 }
 
@@ -139,7 +148,8 @@ void write_mla(const ModelConfig& c, Json& json) {
   json["num_nextn_predict_layers"] = c.num_nextn_predict_layers;
 }
 
-// A model without experts still needs the keys that the published class reads: all its layers are "first dense" ones.
+// A model without experts still needs the keys that the published class reads: all its layers are
+// "first dense" ones.
 void write_experts(const ModelConfig& c, Json& json) {
   const bool experts = c.n_routed_experts > 0;
   if (experts) {
@@ -164,7 +174,8 @@ void write_experts(const ModelConfig& c, Json& json) {
 }  // namespace
 
 Json config_to_json(const ModelConfig& c, const std::string& torch_dtype) {
-  Json json = c.source_json.empty() ? Json::object() : parse_json(c.source_json, "stored config.json");
+  Json json =
+      c.source_json.empty() ? Json::object() : parse_json(c.source_json, "stored config.json");
   json["architectures"] = Json::array({c.mla() ? "DeepseekV3ForCausalLM" : "LlamaForCausalLM"});
   json["model_type"] = c.model_type;
   json["vocab_size"] = c.vocab_size;
@@ -189,7 +200,8 @@ Json config_to_json(const ModelConfig& c, const std::string& torch_dtype) {
     json["head_dim"] = c.head_dim;
   }
   json["bos_token_id"] = c.bos_token_id;
-  json["eos_token_id"] = c.eos_token_ids.size() == 1 ? Json(c.eos_token_ids[0]) : Json(c.eos_token_ids);
+  json["eos_token_id"] =
+      c.eos_token_ids.size() == 1 ? Json(c.eos_token_ids[0]) : Json(c.eos_token_ids);
   if (c.pad_token_id >= 0) json["pad_token_id"] = c.pad_token_id;
   json["torch_dtype"] = torch_dtype;
   json["use_cache"] = true;

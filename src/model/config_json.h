@@ -1,7 +1,8 @@
 // config.json <-> ModelConfig.
 //
-// Reading follows text-model rules: absent keys have the published defaults, unknown keys are kept for writing, families that
-// are not supported are refused by name. Writing gives the keys that transformers' own classes read.
+// Reading follows text-model rules: absent keys have the published defaults, unknown keys are kept
+// for writing, families that are not supported are refused by name. Writing gives the keys that
+// transformers' own classes read.
 #pragma once
 
 #include <string>

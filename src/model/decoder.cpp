@@ -20,11 +20,12 @@ std::string layer_prefix(int64_t layer) { return concat("model.layers.", layer, 
 
 Attention make_attention(const ModelConfig& c, const std::string& prefix) {
   if (c.mla()) {
-    return MlaAttention({c.hidden_size, c.num_attention_heads, c.q_lora_rank, c.kv_lora_rank, c.qk_nope_head_dim,
-                         c.qk_rope_head_dim, c.v_head_dim, c.softmax_scale()},
+    return MlaAttention({c.hidden_size, c.num_attention_heads, c.q_lora_rank, c.kv_lora_rank,
+                         c.qk_nope_head_dim, c.qk_rope_head_dim, c.v_head_dim, c.softmax_scale()},
                         prefix);
   }
-  return SelfAttention({c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim}, prefix);
+  return SelfAttention({c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim},
+                       prefix);
 }
 
 FeedForwardKind make_feed_forward(const ModelConfig& c, bool experts, const std::string& prefix) {
@@ -38,7 +39,8 @@ FeedForwardKind make_feed_forward(const ModelConfig& c, bool experts, const std:
   return Experts(shape, prefix);
 }
 
-// A multi-token head's layer lies after the decoder layers and has experts wherever the model has any.
+// A multi-token head's layer lies after the decoder layers and has experts wherever the model has
+// any.
 bool has_experts(const ModelConfig& c, int64_t layer) {
   return layer < c.num_hidden_layers ? c.expert_layer(layer) : c.n_routed_experts > 0;
 }
@@ -53,7 +55,8 @@ void initialize_parameter(Parameter& p, uint64_t seed, double range) {
     if (part.shape.rank() == 1) {
       std::fill_n(first, count, p.trained ? 1.0f : 0.0f);
     } else {
-      for (int64_t i = 0; i < count; ++i) first[i] = static_cast<float>(range * key.normal(static_cast<uint64_t>(i)));
+      for (int64_t i = 0; i < count; ++i)
+        first[i] = static_cast<float>(range * key.normal(static_cast<uint64_t>(i)));
     }
   }
 }
@@ -64,11 +67,13 @@ DecoderLayer::DecoderLayer(const ModelConfig& config, int64_t layer, size_t expe
     : eps_(static_cast<float>(config.rms_norm_eps)),
       layer_(layer),
       expert_index_(expert_index),
-      input_layernorm_(vector_parameter(layer_prefix(layer) + "input_layernorm.weight", config.hidden_size)),
-      post_attention_layernorm_(
-          vector_parameter(layer_prefix(layer) + "post_attention_layernorm.weight", config.hidden_size)),
+      input_layernorm_(
+          vector_parameter(layer_prefix(layer) + "input_layernorm.weight", config.hidden_size)),
+      post_attention_layernorm_(vector_parameter(
+          layer_prefix(layer) + "post_attention_layernorm.weight", config.hidden_size)),
       attention_(make_attention(config, layer_prefix(layer) + "self_attn.")),
-      feed_forward_(make_feed_forward(config, has_experts(config, layer), layer_prefix(layer) + "mlp.")) {}
+      feed_forward_(
+          make_feed_forward(config, has_experts(config, layer), layer_prefix(layer) + "mlp.")) {}
 
 Tensor DecoderLayer::forward(Pass& pass, const Tensor& x, const RowContext& context) const {
   const Tensor attended = std::visit(
@@ -92,18 +97,22 @@ void DecoderLayer::list(ParameterList& out) {
 }
 
 MultiTokenHead::MultiTokenHead(const ModelConfig& config, int64_t index, size_t expert_index)
-    : enorm(vector_parameter(layer_prefix(config.num_hidden_layers + index) + "enorm.weight", config.hidden_size)),
-      hnorm(vector_parameter(layer_prefix(config.num_hidden_layers + index) + "hnorm.weight", config.hidden_size)),
-      eh_proj(matrix_parameter(layer_prefix(config.num_hidden_layers + index) + "eh_proj.weight", config.hidden_size,
-                               2 * config.hidden_size)),
+    : enorm(vector_parameter(layer_prefix(config.num_hidden_layers + index) + "enorm.weight",
+                             config.hidden_size)),
+      hnorm(vector_parameter(layer_prefix(config.num_hidden_layers + index) + "hnorm.weight",
+                             config.hidden_size)),
+      eh_proj(matrix_parameter(layer_prefix(config.num_hidden_layers + index) + "eh_proj.weight",
+                               config.hidden_size, 2 * config.hidden_size)),
       layer(config, config.num_hidden_layers + index, expert_index),
-      norm(vector_parameter(layer_prefix(config.num_hidden_layers + index) + "shared_head.norm.weight",
-                            config.hidden_size)) {}
+      norm(vector_parameter(
+          layer_prefix(config.num_hidden_layers + index) + "shared_head.norm.weight",
+          config.hidden_size)) {}
 
 Decoder::Decoder(const ModelConfig& config)
     : config_(config),
       inv_freq_(rope_frequencies(config.rope_theta, config.rotary_dim())),
-      embed_tokens_(matrix_parameter("model.embed_tokens.weight", config.vocab_size, config.hidden_size)),
+      embed_tokens_(
+          matrix_parameter("model.embed_tokens.weight", config.vocab_size, config.hidden_size)),
       norm_(vector_parameter("model.norm.weight", config.hidden_size)),
       lm_head_(matrix_parameter("lm_head.weight", config.vocab_size, config.hidden_size)) {
   check_config(config_);
@@ -112,10 +121,12 @@ Decoder::Decoder(const ModelConfig& config)
     layers_.emplace_back(config_, i, expert_index);
     if (config_.expert_layer(i)) ++expert_index;
   }
-  for (int64_t i = 0; i < config.num_nextn_predict_layers; ++i) multi_token_heads_.emplace_back(config_, i, expert_index++);
+  for (int64_t i = 0; i < config.num_nextn_predict_layers; ++i)
+    multi_token_heads_.emplace_back(config_, i, expert_index++);
 }
 
-Tensor Decoder::run_layer(Pass& pass, const DecoderLayer& layer, const Tensor& x, const RowContext& context) const {
+Tensor Decoder::run_layer(Pass& pass, const DecoderLayer& layer, const Tensor& x,
+                          const RowContext& context) const {
   if (!recompute_ || pass.tape == nullptr) return layer.forward(pass, x, context);
   // The context's row tables are copied into the closure: they must live until backward.
   return recompute(pass, x, [&layer, context](Pass& inner, const Tensor& input) {
@@ -123,10 +134,10 @@ Tensor Decoder::run_layer(Pass& pass, const DecoderLayer& layer, const Tensor& x
   });
 }
 
-Tensor Decoder::forward(Pass& pass, std::span<const int32_t> ids, const TokenLayout& layout, KvCache* cache,
-                        std::span<const float> sequence_share) const {
-  FATHOM_CHECK(static_cast<int64_t>(ids.size()) == layout.tokens(), "decoder: ", ids.size(), " ids for ", layout.tokens(),
-               " rows");
+Tensor Decoder::forward(Pass& pass, std::span<const int32_t> ids, const TokenLayout& layout,
+                        KvCache* cache, std::span<const float> sequence_share) const {
+  FATHOM_CHECK(static_cast<int64_t>(ids.size()) == layout.tokens(), "decoder: ", ids.size(),
+               " ids for ", layout.tokens(), " rows");
   Tensor x = embedding(pass, ids, embed_tokens_);  // [tokens, hidden_size]
   RowContext context = make_row_context(pass, layout, cache, inv_freq_, x.dtype());
   context.sequence_share = sequence_share;
@@ -134,21 +145,26 @@ Tensor Decoder::forward(Pass& pass, std::span<const int32_t> ids, const TokenLay
   return rms_norm(pass, x, norm_, static_cast<float>(config_.rms_norm_eps));
 }
 
-Tensor Decoder::multi_token_forward(Pass& pass, const Tensor& hidden, const MultiTokenTargets& rows, KvCache* cache,
-                                    std::span<const float> sequence_share) const {
-  FATHOM_CHECK(!multi_token_heads_.empty(), "decoder: this model has no multi-token head (num_nextn_predict_layers is 0)");
+Tensor Decoder::multi_token_forward(Pass& pass, const Tensor& hidden, const MultiTokenTargets& rows,
+                                    KvCache* cache, std::span<const float> sequence_share) const {
+  FATHOM_CHECK(!multi_token_heads_.empty(),
+               "decoder: this model has no multi-token head (num_nextn_predict_layers is 0)");
   const MultiTokenHead& head = multi_token_heads_.front();
-  FATHOM_CHECK(pass.routes == nullptr || pass.routes->replay, "decoder: routes are written down for the main model only");
+  FATHOM_CHECK(pass.routes == nullptr || pass.routes->replay,
+               "decoder: routes are written down for the main model only");
   const auto eps = static_cast<float>(config_.rms_norm_eps);
   const Tensor next = rms_norm(pass, embedding(pass, rows.ids, embed_tokens_), head.enorm, eps);
   const Tensor state = rms_norm(pass, select_rows(pass, hidden, rows.rows), head.hnorm, eps);
-  const Tensor joined = linear(pass, concat_columns(pass, next, state), head.eh_proj);  // [rows, hidden_size]
+  const Tensor joined =
+      linear(pass, concat_columns(pass, next, state), head.eh_proj);  // [rows, hidden_size]
   RowContext context = make_row_context(pass, rows.layout, cache, inv_freq_, hidden.dtype());
   context.sequence_share = sequence_share;
   return rms_norm(pass, run_layer(pass, head.layer, joined, context), head.norm, eps);
 }
 
-Tensor Decoder::logits(Pass& pass, const Tensor& hidden) const { return linear(pass, hidden, lm_head()); }
+Tensor Decoder::logits(Pass& pass, const Tensor& hidden) const {
+  return linear(pass, hidden, lm_head());
+}
 
 ParameterList Decoder::parameters() {
   ParameterList list{&embed_tokens_};
@@ -193,8 +209,10 @@ void Decoder::initialize(uint64_t seed) {
   for (Parameter* p : parameters()) initialize_parameter(*p, seed, config_.initializer_range);
 }
 
-std::unique_ptr<KvCache> Decoder::make_cache(Allocator& memory, int64_t pages, int64_t page_tokens) const {
-  return std::make_unique<KvCache>(memory, KvCacheShape{config_.cache_layers(), config_.cache_width(), page_tokens}, pages);
+std::unique_ptr<KvCache> Decoder::make_cache(Allocator& memory, int64_t pages,
+                                             int64_t page_tokens) const {
+  return std::make_unique<KvCache>(
+      memory, KvCacheShape{config_.cache_layers(), config_.cache_width(), page_tokens}, pages);
 }
 
 }  // namespace fathom

@@ -1,7 +1,8 @@
 // The decoder: one forward for training, prefill and decode, of every member of the family.
 //
-// Threads: one.  Lifetime: parameters live in the decoder; a tape that recorded it must be run or cleared before it dies.
-// Memory: constructing it declares parameters only; allocate() gives them memory, checkpoint or initialize() gives values.
+// Threads: one.  Lifetime: parameters live in the decoder; a tape that recorded it must be run or
+// cleared before it dies. Memory: constructing it declares parameters only; allocate() gives them
+// memory, checkpoint or initialize() gives values.
 #pragma once
 
 #include <memory>
@@ -40,15 +41,15 @@ class DecoderLayer {
   FeedForwardKind feed_forward_;
 };
 
-// A multi-token head of depth 1 (DeepSeek-V3, 2.2): joins the hidden state of a row with the embedding of the next token.
-// Shares embedding and output head with the main model.
+// A multi-token head of depth 1 (DeepSeek-V3, 2.2): joins the hidden state of a row with the
+// embedding of the next token. Shares embedding and output head with the main model.
 struct MultiTokenHead {
   MultiTokenHead(const ModelConfig& config, int64_t index, size_t expert_index);
 
   Parameter enorm, hnorm;  // [hidden_size]
   Parameter eh_proj;       // [hidden_size, 2 · hidden_size]: the embedding's columns first
   DecoderLayer layer;
-  Parameter norm;          // shared_head.norm
+  Parameter norm;  // shared_head.norm
 };
 
 class Decoder {
@@ -57,31 +58,38 @@ class Decoder {
 
   const ModelConfig& config() const { return config_; }
 
-  // ids [tokens] -> hidden states after the final norm [tokens, hidden_size]. `cache` null in training.
-  Tensor forward(Pass& pass, std::span<const int32_t> ids, const TokenLayout& layout, KvCache* cache = nullptr,
-                 std::span<const float> sequence_share = {}) const;
-  // The head's hidden states [rows, hidden_size] from the main model's (after its final norm), for output by lm_head().
-  Tensor multi_token_forward(Pass& pass, const Tensor& hidden, const MultiTokenTargets& rows, KvCache* cache = nullptr,
+  // ids [tokens] -> hidden states after the final norm [tokens, hidden_size]. `cache` null in
+  // training.
+  Tensor forward(Pass& pass, std::span<const int32_t> ids, const TokenLayout& layout,
+                 KvCache* cache = nullptr, std::span<const float> sequence_share = {}) const;
+  // The head's hidden states [rows, hidden_size] from the main model's (after its final norm), for
+  // output by lm_head().
+  Tensor multi_token_forward(Pass& pass, const Tensor& hidden, const MultiTokenTargets& rows,
+                             KvCache* cache = nullptr,
                              std::span<const float> sequence_share = {}) const;
   // [rows, hidden_size] -> [rows, vocab_size]
   Tensor logits(Pass& pass, const Tensor& hidden) const;
-  const Parameter& lm_head() const { return config_.tie_word_embeddings ? embed_tokens_ : lm_head_; }
+  const Parameter& lm_head() const {
+    return config_.tie_word_embeddings ? embed_tokens_ : lm_head_;
+  }
 
-  // Recompute each layer in backward instead of keeping its insides: less memory, a third more time.
+  // Recompute each layer in backward instead of keeping its insides: less memory, a third more
+  // time.
   void set_recompute(bool on) { recompute_ = on; }
 
   ParameterList parameters();
   std::vector<Experts*> expert_layers();  // main model first, then multi-token heads
   void allocate(Allocator& memory, DType dtype = DType::kF32);
   void require_gradients(bool on);
-  // N(0, initializer_range) for matrices, 1 for norms, 0 for correction biases; by published name, so that how tensors are
-  // stacked changes nothing.
+  // N(0, initializer_range) for matrices, 1 for norms, 0 for correction biases; by published name,
+  // so that how tensors are stacked changes nothing.
   void initialize(uint64_t seed);
 
   std::unique_ptr<KvCache> make_cache(Allocator& memory, int64_t pages, int64_t page_tokens) const;
 
  private:
-  Tensor run_layer(Pass& pass, const DecoderLayer& layer, const Tensor& x, const RowContext& context) const;
+  Tensor run_layer(Pass& pass, const DecoderLayer& layer, const Tensor& x,
+                   const RowContext& context) const;
 
   ModelConfig config_;
   std::vector<double> inv_freq_;
@@ -89,7 +97,7 @@ class Decoder {
   Parameter embed_tokens_;  // [vocab_size, hidden_size]
   std::vector<DecoderLayer> layers_;
   Parameter norm_;
-  Parameter lm_head_;       // [vocab_size, hidden_size]; without memory when tied
+  Parameter lm_head_;  // [vocab_size, hidden_size]; without memory when tied
   std::vector<MultiTokenHead> multi_token_heads_;
 };
 

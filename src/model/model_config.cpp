@@ -11,37 +11,45 @@ void expect(bool holds, const char* key, const std::string& value, const std::st
   if (!holds) fail(ErrorCode::kModel, "config: ", key, " is ", value, "; expected ", expectation);
 }
 
-void positive(const char* key, int64_t value) { expect(value > 0, key, std::to_string(value), "a positive number"); }
+void positive(const char* key, int64_t value) {
+  expect(value > 0, key, std::to_string(value), "a positive number");
+}
 
 void check_mla(const ModelConfig& c) {
   positive("kv_lora_rank", c.kv_lora_rank);
   positive("qk_nope_head_dim", c.qk_nope_head_dim);
   positive("qk_rope_head_dim", c.qk_rope_head_dim);
   positive("v_head_dim", c.v_head_dim);
-  expect(c.q_lora_rank >= 0, "q_lora_rank", std::to_string(c.q_lora_rank), "null or a positive number");
-  expect(c.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim", std::to_string(c.qk_rope_head_dim), "an even number");
+  expect(c.q_lora_rank >= 0, "q_lora_rank", std::to_string(c.q_lora_rank),
+         "null or a positive number");
+  expect(c.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim", std::to_string(c.qk_rope_head_dim),
+         "an even number");
 }
 
 void check_experts(const ModelConfig& c) {
   positive("moe_intermediate_size", c.moe_intermediate_size);
   positive("moe_layer_freq", c.moe_layer_freq);
-  expect(c.num_experts_per_tok > 0 && c.num_experts_per_tok <= c.n_routed_experts, "num_experts_per_tok",
-         std::to_string(c.num_experts_per_tok), concat("between 1 and n_routed_experts = ", c.n_routed_experts));
-  expect(c.scoring_func == "sigmoid", "scoring_func", c.scoring_func, "sigmoid (the only one supported so far)");
-  expect(c.topk_method == "noaux_tc", "topk_method", c.topk_method, "noaux_tc (the only one supported so far)");
+  expect(c.num_experts_per_tok > 0 && c.num_experts_per_tok <= c.n_routed_experts,
+         "num_experts_per_tok", std::to_string(c.num_experts_per_tok),
+         concat("between 1 and n_routed_experts = ", c.n_routed_experts));
+  expect(c.scoring_func == "sigmoid", "scoring_func", c.scoring_func,
+         "sigmoid (the only one supported so far)");
+  expect(c.topk_method == "noaux_tc", "topk_method", c.topk_method,
+         "noaux_tc (the only one supported so far)");
   expect(c.n_group > 0 && c.n_routed_experts % c.n_group == 0, "n_group", std::to_string(c.n_group),
          concat("a divisor of n_routed_experts = ", c.n_routed_experts));
   expect(c.topk_group > 0 && c.topk_group <= c.n_group, "topk_group", std::to_string(c.topk_group),
          concat("between 1 and n_group = ", c.n_group));
   expect(c.topk_group * (c.n_routed_experts / c.n_group) >= c.num_experts_per_tok, "topk_group",
          std::to_string(c.topk_group), "enough groups to hold num_experts_per_tok experts");
-  expect(c.n_group == 1 || c.n_routed_experts / c.n_group >= 2, "n_group", std::to_string(c.n_group),
-         "groups of at least two experts");
+  expect(c.n_group == 1 || c.n_routed_experts / c.n_group >= 2, "n_group",
+         std::to_string(c.n_group), "groups of at least two experts");
 }
 
 int64_t attention_weights(const ModelConfig& c) {
   const int64_t h = c.hidden_size, heads = c.num_attention_heads;
-  if (!c.mla()) return h * c.head_dim * (heads + 2 * c.num_key_value_heads) + heads * c.head_dim * h;
+  if (!c.mla())
+    return h * c.head_dim * (heads + 2 * c.num_key_value_heads) + heads * c.head_dim * h;
   const int64_t q = heads * c.qk_head_dim();
   const int64_t query = c.q_lora_rank > 0 ? c.q_lora_rank * (h + q) : h * q;
   return query + h * (c.kv_lora_rank + c.qk_rope_head_dim) +
@@ -73,7 +81,9 @@ int64_t ModelConfig::expert_layers() const {
   return count;
 }
 
-double ModelConfig::softmax_scale() const { return 1 / std::sqrt(static_cast<double>(qk_head_dim())); }
+double ModelConfig::softmax_scale() const {
+  return 1 / std::sqrt(static_cast<double>(qk_head_dim()));
+}
 
 ParameterCount count_parameters(const ModelConfig& c) {
   ParameterCount count;
@@ -84,7 +94,8 @@ ParameterCount count_parameters(const ModelConfig& c) {
     count.total += layer_weights(c, c.expert_layer(i), false);
     count.active += layer_weights(c, c.expert_layer(i), true);
   }
-  const int64_t joint = 2 * c.hidden_size * c.hidden_size + 3 * c.hidden_size;  // eh_proj, enorm, hnorm, shared_head.norm
+  const int64_t joint = 2 * c.hidden_size * c.hidden_size +
+                        3 * c.hidden_size;  // eh_proj, enorm, hnorm, shared_head.norm
   const bool experts = c.n_routed_experts > 0;
   count.multi_token = c.num_nextn_predict_layers * (layer_weights(c, experts, false) + joint);
   count.multi_token_active = c.num_nextn_predict_layers * (layer_weights(c, experts, true) + joint);
@@ -100,13 +111,15 @@ double forward_flops(const ModelConfig& c) {
 }
 
 double multi_token_flops(const ModelConfig& c) {
-  const int64_t weights = attention_weights(c) + feed_forward_weights(c, c.n_routed_experts > 0, true) +
+  const int64_t weights = attention_weights(c) +
+                          feed_forward_weights(c, c.n_routed_experts > 0, true) +
                           2 * c.hidden_size * c.hidden_size + c.vocab_size * c.hidden_size;
   return 2.0 * static_cast<double>(c.num_nextn_predict_layers * weights);
 }
 
 void check_config(const ModelConfig& c) {
-  expect(c.model_type == "llama" || c.model_type == "deepseek_v3", "model_type", c.model_type, "llama or deepseek_v3");
+  expect(c.model_type == "llama" || c.model_type == "deepseek_v3", "model_type", c.model_type,
+         "llama or deepseek_v3");
   positive("vocab_size", c.vocab_size);
   positive("hidden_size", c.hidden_size);
   positive("num_hidden_layers", c.num_hidden_layers);
@@ -115,17 +128,20 @@ void check_config(const ModelConfig& c) {
   positive("max_position_embeddings", c.max_position_embeddings);
   expect(c.rms_norm_eps > 0, "rms_norm_eps", concat(c.rms_norm_eps), "a positive number");
   expect(c.rope_theta > 0, "rope_theta", concat(c.rope_theta), "a positive number");
-  expect(c.num_nextn_predict_layers == 0 || (c.num_nextn_predict_layers == 1 && c.mla()), "num_nextn_predict_layers",
-         std::to_string(c.num_nextn_predict_layers), "0, or 1 with model_type deepseek_v3");
+  expect(c.num_nextn_predict_layers == 0 || (c.num_nextn_predict_layers == 1 && c.mla()),
+         "num_nextn_predict_layers", std::to_string(c.num_nextn_predict_layers),
+         "0, or 1 with model_type deepseek_v3");
   if (c.mla()) {
     check_mla(c);
   } else {
     positive("num_key_value_heads", c.num_key_value_heads);
     expect(c.num_attention_heads % c.num_key_value_heads == 0, "num_key_value_heads",
-           std::to_string(c.num_key_value_heads), concat("a divisor of num_attention_heads = ", c.num_attention_heads));
+           std::to_string(c.num_key_value_heads),
+           concat("a divisor of num_attention_heads = ", c.num_attention_heads));
     positive("head_dim", c.head_dim);
     expect(c.head_dim % 2 == 0, "head_dim", std::to_string(c.head_dim), "an even number");
-    expect(c.n_routed_experts == 0, "n_routed_experts", std::to_string(c.n_routed_experts), "none with model_type llama");
+    expect(c.n_routed_experts == 0, "n_routed_experts", std::to_string(c.n_routed_experts),
+           "none with model_type llama");
   }
   if (c.n_routed_experts > 0) check_experts(c);
 }

@@ -1,7 +1,7 @@
 // One typed value that describes any model of the family, in the published config.json keys.
 //
-// Parsing rules and refusals are in config_json.h; presets in presets.h. Derived values are functions, so that two fields can
-// never disagree.
+// Parsing rules and refusals are in config_json.h; presets in presets.h. Derived values are
+// functions, so that two fields can never disagree.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +11,15 @@
 namespace fathom {
 
 struct ModelConfig {
-  std::string model_type = "llama";  // "llama": mha, gqa or mqa, dense; "deepseek_v3": mla, experts from first_k_dense_replace on
+  std::string model_type = "llama";  // "llama": mha, gqa or mqa, dense; "deepseek_v3": mla, experts
+                                     // from first_k_dense_replace on
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   int64_t num_hidden_layers = 0;
   int64_t num_attention_heads = 0;
   int64_t num_key_value_heads = 0;
-  int64_t head_dim = 0;            // llama; hidden_size / num_attention_heads where absent
-  int64_t intermediate_size = 0;   // dense feed-forward
+  int64_t head_dim = 0;           // llama; hidden_size / num_attention_heads where absent
+  int64_t intermediate_size = 0;  // dense feed-forward
   int64_t max_position_embeddings = 4096;
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000;
@@ -30,7 +31,8 @@ struct ModelConfig {
   int64_t kv_lora_rank = 0, qk_nope_head_dim = 0, qk_rope_head_dim = 0, v_head_dim = 0;
 
   // experts
-  int64_t n_routed_experts = 0, n_shared_experts = 0, num_experts_per_tok = 0, moe_intermediate_size = 0;
+  int64_t n_routed_experts = 0, n_shared_experts = 0, num_experts_per_tok = 0,
+          moe_intermediate_size = 0;
   int64_t first_k_dense_replace = 0, moe_layer_freq = 1;
   int64_t n_group = 1, topk_group = 1;
   bool norm_topk_prob = true;
@@ -42,32 +44,36 @@ struct ModelConfig {
 
   int32_t bos_token_id = 0;
   std::vector<int32_t> eos_token_ids = {1};
-  int32_t pad_token_id = -1;       // −1: none
+  int32_t pad_token_id = -1;  // −1: none
 
-  std::string source_json;         // the config.json this was read from, so that unknown keys survive writing; or empty
+  std::string source_json;  // the config.json this was read from, so that unknown keys survive
+                            // writing; or empty
 
   bool mla() const { return model_type == "deepseek_v3"; }
   bool expert_layer(int64_t layer) const {
     return n_routed_experts > 0 && layer >= first_k_dense_replace && layer % moe_layer_freq == 0;
   }
-  int64_t expert_layers() const;     // of the main model and the multi-token heads
+  int64_t expert_layers() const;  // of the main model and the multi-token heads
   int64_t qk_head_dim() const { return mla() ? qk_nope_head_dim + qk_rope_head_dim : head_dim; }
   int64_t rotary_dim() const { return mla() ? qk_rope_head_dim : head_dim; }
   double softmax_scale() const;
   // Elements that one token takes in one layer's cache.
-  int64_t cache_width() const { return mla() ? kv_lora_rank + qk_rope_head_dim : 2 * num_key_value_heads * head_dim; }
+  int64_t cache_width() const {
+    return mla() ? kv_lora_rank + qk_rope_head_dim : 2 * num_key_value_heads * head_dim;
+  }
   // Layers with a cache: decoder layers, then multi-token heads.
   int64_t cache_layers() const { return num_hidden_layers + num_nextn_predict_layers; }
 };
 
 struct ParameterCount {
   int64_t total = 0, active = 0;  // main model; active: used by one token, input embedding included
-  int64_t multi_token = 0, multi_token_active = 0;  // the heads' own, shared embedding and head not counted again
+  int64_t multi_token = 0,
+          multi_token_active = 0;  // the heads' own, shared embedding and head not counted again
 };
 ParameterCount count_parameters(const ModelConfig& config);
 
-// Matrix multiplications of one token's forward pass in the main model / in the heads, two per weight, without attention's
-// score products (those depend on length: attention_flops).
+// Matrix multiplications of one token's forward pass in the main model / in the heads, two per
+// weight, without attention's score products (those depend on length: attention_flops).
 double forward_flops(const ModelConfig& config);
 double multi_token_flops(const ModelConfig& config);
 

@@ -5,7 +5,8 @@
 namespace fathom {
 namespace {
 
-ModelConfig dense(int64_t layers, int64_t width, int64_t heads, int64_t inner, int64_t vocab, int64_t context) {
+ModelConfig dense(int64_t layers, int64_t width, int64_t heads, int64_t inner, int64_t vocab,
+                  int64_t context) {
   ModelConfig c;
   c.model_type = "llama";
   c.num_hidden_layers = layers;
@@ -33,7 +34,8 @@ ModelConfig with_mla(ModelConfig c, const MlaDims& dims) {
   return c;
 }
 
-ModelConfig with_experts(ModelConfig c, int64_t routed, int64_t shared, int64_t chosen, int64_t inner) {
+ModelConfig with_experts(ModelConfig c, int64_t routed, int64_t shared, int64_t chosen,
+                         int64_t inner) {
   c.n_routed_experts = routed;
   c.n_shared_experts = shared;
   c.num_experts_per_tok = chosen;
@@ -51,7 +53,8 @@ ModelConfig llm_nano() {
 
 // The model of the demo: every part of DeepSeek-V3 at under a million weights (docs/demo.md).
 ModelConfig v3_nano() {
-  ModelConfig c = with_experts(with_mla(dense(3, 128, 4, 256, 0, 256), {48, 32, 16, 8, 16}), 8, 1, 2, 64);
+  ModelConfig c =
+      with_experts(with_mla(dense(3, 128, 4, 256, 0, 256), {48, 32, 16, 8, 16}), 8, 1, 2, 64);
   c.rope_theta = 100;
   c.initializer_range = 0.06;
   c.num_nextn_predict_layers = 1;
@@ -60,7 +63,8 @@ ModelConfig v3_nano() {
 
 // A V3-style model for plain text that trains in minutes on two cores.
 ModelConfig v3_text() {
-  ModelConfig c = with_experts(with_mla(dense(4, 192, 6, 512, 0, 256), {96, 64, 32, 16, 32}), 8, 1, 2, 128);
+  ModelConfig c =
+      with_experts(with_mla(dense(4, 192, 6, 512, 0, 256), {96, 64, 32, 16, 32}), 8, 1, 2, 128);
   c.rope_theta = 10000;
   c.num_nextn_predict_layers = 1;
   return c;
@@ -81,16 +85,23 @@ std::vector<ModelPreset> make_presets() {
   return {
       {"llm-nano", "dense, 4 layers of 128: characters of real text in a minute", llm_nano()},
       {"v3-nano", "MLA, 8 experts + 1 shared, multi-token head: the demo's model", v3_nano()},
-      {"v3-text", "MLA, 8 experts + 1 shared, multi-token head, 4 layers of 192: characters of real text", v3_text()},
+      {"v3-text",
+       "MLA, 8 experts + 1 shared, multi-token head, 4 layers of 192: characters of real text",
+       v3_text()},
       {"tiny", "dense, 6 layers of 192, vocabulary 4096", tiny()},
       {"small", "dense, 8 layers of 384, vocabulary 8192", small()},
-      {"tiny-moe", "tiny with MLA and 16 experts (4 chosen) + 1 shared", with_experts(with_mla(tiny(), kTinyMla), 16, 1, 4, 128)},
+      {"tiny-moe", "tiny with MLA and 16 experts (4 chosen) + 1 shared",
+       with_experts(with_mla(tiny(), kTinyMla), 16, 1, 4, 128)},
       {"small-moe", "small with MLA and 16 experts (4 chosen) + 1 shared",
        with_experts(with_mla(small(), kSmallMla), 16, 1, 4, 384)},
-      {"tiny-moe128", "tiny-moe with 128 experts", with_experts(with_mla(tiny(), kTinyMla), 128, 1, 4, 128)},
-      {"small-moe128", "small-moe with 128 experts", with_experts(with_mla(small(), kSmallMla), 128, 1, 4, 384)},
-      {"tiny-twin", "dense twin of tiny-moe: equal active size", with_mla(with_inner(tiny(), 640), kTinyMla)},
-      {"small-twin", "dense twin of small-moe: equal active size", with_mla(with_inner(small(), 1920), kSmallMla)},
+      {"tiny-moe128", "tiny-moe with 128 experts",
+       with_experts(with_mla(tiny(), kTinyMla), 128, 1, 4, 128)},
+      {"small-moe128", "small-moe with 128 experts",
+       with_experts(with_mla(small(), kSmallMla), 128, 1, 4, 384)},
+      {"tiny-twin", "dense twin of tiny-moe: equal active size",
+       with_mla(with_inner(tiny(), 640), kTinyMla)},
+      {"small-twin", "dense twin of small-moe: equal active size",
+       with_mla(with_inner(small(), 1920), kSmallMla)},
   };
 }
 
@@ -107,7 +118,8 @@ const ModelPreset& model_preset(const std::string& name) {
     if (preset.name == name) return preset;
     names.push_back(preset.name);
   }
-  fail(ErrorCode::kUsage, "unknown preset '", name, "'", did_you_mean(name, names), " (fathom init --list shows all)");
+  fail(ErrorCode::kUsage, "unknown preset '", name, "'", did_you_mean(name, names),
+       " (fathom init --list shows all)");
 }
 
 }  // namespace fathom

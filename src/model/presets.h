@@ -1,4 +1,5 @@
-// Named model shapes: the ones that Fathom trains from nothing, and the ones that benchmarks compare.
+// Named model shapes: the ones that Fathom trains from nothing, and the ones that benchmarks
+// compare.
 #pragma once
 
 #include <string>
@@ -14,6 +15,7 @@ struct ModelPreset {
 };
 
 const std::vector<ModelPreset>& model_presets();
-const ModelPreset& model_preset(const std::string& name);  // throws Error(kUsage) with the nearest names
+const ModelPreset& model_preset(
+    const std::string& name);  // throws Error(kUsage) with the nearest names
 
 }  // namespace fathom

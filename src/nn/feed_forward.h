@@ -1,4 +1,5 @@
-// The dense SwiGLU feed-forward: down( silu(gate x) · (up x) ).           Shazeer 2020 (arXiv:2002.05202), eq. 6
+// The dense SwiGLU feed-forward: down( silu(gate x) · (up x) ).           Shazeer 2020
+// (arXiv:2002.05202), eq. 6
 #pragma once
 
 #include <string>

@@ -8,7 +8,8 @@ namespace fathom {
 
 KvCache::KvCache(Allocator& memory, const KvCacheShape& shape, int64_t pages, DType dtype)
     : shape_(shape), references_(static_cast<size_t>(pages), 0) {
-  for (int64_t i = 0; i < shape.layers; ++i) layers_.emplace_back(memory, Shape{pages * shape.page_tokens, shape.width}, dtype);
+  for (int64_t i = 0; i < shape.layers; ++i)
+    layers_.emplace_back(memory, Shape{pages * shape.page_tokens, shape.width}, dtype);
   for (int64_t page = pages; page-- > 0;) free_.push_back(static_cast<int32_t>(page));
 }
 
@@ -26,7 +27,8 @@ void KvCache::drop(int32_t page) {
 int64_t KvCache::pages_needed(const PagedSequence& sequence, int64_t rows) const {
   const auto held = static_cast<int64_t>(sequence.pages.size());
   const bool ends_inside = sequence.length % shape_.page_tokens != 0;
-  const bool copies = rows > 0 && ends_inside && references_[static_cast<size_t>(sequence.pages.back())] > 1;
+  const bool copies =
+      rows > 0 && ends_inside && references_[static_cast<size_t>(sequence.pages.back())] > 1;
   return pages_for(sequence.length + rows) - held + (copies ? 1 : 0);
 }
 
@@ -37,14 +39,16 @@ bool KvCache::extend(Pass& pass, PagedSequence& sequence, int64_t rows) {
     const int32_t shared = sequence.pages.back();
     const int32_t own = take();
     for (Tensor& layer : layers_) {
-      const Tensor from = layer.rows_at(shared * shape_.page_tokens, sequence.length % shape_.page_tokens);
+      const Tensor from =
+          layer.rows_at(shared * shape_.page_tokens, sequence.length % shape_.page_tokens);
       Tensor to = layer.rows_at(own * shape_.page_tokens, sequence.length % shape_.page_tokens);
       copy_into(pass, from, to);
     }
     drop(shared);
     sequence.pages.back() = own;
   }
-  while (static_cast<int64_t>(sequence.pages.size()) < pages_for(sequence.length + rows)) sequence.pages.push_back(take());
+  while (static_cast<int64_t>(sequence.pages.size()) < pages_for(sequence.length + rows))
+    sequence.pages.push_back(take());
   return true;
 }
 

@@ -1,8 +1,10 @@
-// Multi-head latent attention.                                        DeepSeek-V2 (arXiv:2405.04434), section 2.1
+// Multi-head latent attention.                                        DeepSeek-V2
+// (arXiv:2405.04434), section 2.1
 //
-// Keys and values of all heads come from one latent per token, which is all that the cache holds, beside one rotary key.
-// Two algebraic forms: expanded (training, fresh prompts) and absorbed (rows that continue a cached sequence), proven equal
-// by a test. Positions turn only the rotary part of queries and the shared key, in adjacent pairs.
+// Keys and values of all heads come from one latent per token, which is all that the cache holds,
+// beside one rotary key. Two algebraic forms: expanded (training, fresh prompts) and absorbed (rows
+// that continue a cached sequence), proven equal by a test. Positions turn only the rotary part of
+// queries and the shared key, in adjacent pairs.
 #pragma once
 
 #include <string>
@@ -40,15 +42,17 @@ class MlaAttention {
   Compressed compress(Pass& pass, const Tensor& x, const RowContext& context) const;
   void append(Pass& pass, const Compressed& rows, const RowContext& context, int64_t layer) const;
   Tensor attend_expanded(Pass& pass, const Compressed& rows, const RowContext& context) const;
-  Tensor attend_absorbed(Pass& pass, const Tensor& q, const RowContext& context, int64_t layer) const;
+  Tensor attend_absorbed(Pass& pass, const Tensor& q, const RowContext& context,
+                         int64_t layer) const;
 
   MlaShape shape_;
-  Parameter down_proj_;          // q_a_proj (or q_proj) over kv_a_proj_with_mqa: [q + kv_lora_rank + rope, hidden_size]
-  Parameter q_a_layernorm_;      // [q_lora_rank], only with query compression
-  Parameter q_b_proj_;           // [heads · (nope + rope), q_lora_rank], only with query compression
-  Parameter kv_a_layernorm_;     // [kv_lora_rank]
-  Parameter kv_b_proj_;          // [heads · (nope + v), kv_lora_rank]
-  Parameter o_proj_;             // [hidden_size, heads · v]
+  Parameter down_proj_;  // q_a_proj (or q_proj) over kv_a_proj_with_mqa: [q + kv_lora_rank + rope,
+                         // hidden_size]
+  Parameter q_a_layernorm_;   // [q_lora_rank], only with query compression
+  Parameter q_b_proj_;        // [heads · (nope + rope), q_lora_rank], only with query compression
+  Parameter kv_a_layernorm_;  // [kv_lora_rank]
+  Parameter kv_b_proj_;       // [heads · (nope + v), kv_lora_rank]
+  Parameter o_proj_;          // [hidden_size, heads · v]
 };
 
 }  // namespace fathom

@@ -11,7 +11,8 @@ std::vector<int32_t> cache_rows(const TokenLayout& layout, int64_t page_tokens) 
   rows.reserve(static_cast<size_t>(layout.tokens()));
   for (int64_t s = 0; s < layout.sequences(); ++s) {
     const PagedSequence& sequence = *layout.cached[static_cast<size_t>(s)];
-    const int64_t count = layout.starts[static_cast<size_t>(s) + 1] - layout.starts[static_cast<size_t>(s)];
+    const int64_t count =
+        layout.starts[static_cast<size_t>(s) + 1] - layout.starts[static_cast<size_t>(s)];
     for (int64_t place = sequence.length; place < sequence.length + count; ++place) {
       const int64_t page = sequence.pages[static_cast<size_t>(place / page_tokens)];
       rows.push_back(static_cast<int32_t>(page * page_tokens + place % page_tokens));
@@ -33,20 +34,21 @@ std::vector<PagedSpan> paged_spans(const TokenLayout& layout) {
 
 }  // namespace
 
-RowContext make_row_context(Pass& pass, const TokenLayout& layout, KvCache* cache, std::span<const double> inv_freq,
-                            DType dtype) {
-  FATHOM_CHECK(static_cast<int64_t>(layout.positions.size()) == layout.tokens(), "layout: ", layout.positions.size(),
-               " positions for ", layout.tokens(), " rows");
+RowContext make_row_context(Pass& pass, const TokenLayout& layout, KvCache* cache,
+                            std::span<const double> inv_freq, DType dtype) {
+  FATHOM_CHECK(static_cast<int64_t>(layout.positions.size()) == layout.tokens(),
+               "layout: ", layout.positions.size(), " positions for ", layout.tokens(), " rows");
   RowContext context;
   context.starts = layout.starts;
   context.angles = rope_angles(pass, layout.positions, inv_freq, dtype);
   context.cache = cache;
   if (cache == nullptr) return context;
-  FATHOM_CHECK(static_cast<int64_t>(layout.cached.size()) == layout.sequences(), "layout: ", layout.cached.size(),
-               " cached sequences for ", layout.sequences());
+  FATHOM_CHECK(static_cast<int64_t>(layout.cached.size()) == layout.sequences(),
+               "layout: ", layout.cached.size(), " cached sequences for ", layout.sequences());
   int64_t continuing = 0;
   for (const PagedSequence* sequence : layout.cached) continuing += sequence->length > 0 ? 1 : 0;
-  FATHOM_CHECK(continuing == 0 || continuing == layout.sequences(), "layout: ", continuing, " of ", layout.sequences(),
+  FATHOM_CHECK(continuing == 0 || continuing == layout.sequences(), "layout: ", continuing, " of ",
+               layout.sequences(),
                " sequences continue; fresh and continuing sequences go in passes of their own");
   context.continues = continuing > 0;
   context.slots = index_tensor(pass, cache_rows(layout, cache->shape().page_tokens));

@@ -1,4 +1,5 @@
-// What every layer of one pass needs to know about its rows: sequences, rotary angles, places in the cache.
+// What every layer of one pass needs to know about its rows: sequences, rotary angles, places in
+// the cache.
 //
 // Built once per pass by make_row_context and shared by all layers.
 #pragma once
@@ -12,18 +13,19 @@
 namespace fathom {
 
 struct RowContext {
-  std::span<const int32_t> starts;    // [sequences + 1]
+  std::span<const int32_t> starts;  // [sequences + 1]
   RopeAngles angles;
-  KvCache* cache = nullptr;           // null in training
-  bool continues = false;             // sequences have cached tokens before these rows: attend over pages
-  Tensor slots;                       // [tokens] i32, the cache row of each row; only with a cache
-  std::vector<PagedSpan> spans;       // only when `continues`
-  std::span<const float> sequence_share;  // [sequences], the part of each in the step's normaliser; may be empty
+  KvCache* cache = nullptr;  // null in training
+  bool continues = false;    // sequences have cached tokens before these rows: attend over pages
+  Tensor slots;              // [tokens] i32, the cache row of each row; only with a cache
+  std::vector<PagedSpan> spans;  // only when `continues`
+  std::span<const float>
+      sequence_share;  // [sequences], the part of each in the step's normaliser; may be empty
 };
 
-// The layout must outlive the context. With a cache, either every sequence is fresh (its tokens attend to each other only) or
-// every one continues; the cache has room already (KvCache::extend).
-RowContext make_row_context(Pass& pass, const TokenLayout& layout, KvCache* cache, std::span<const double> inv_freq,
-                            DType dtype);
+// The layout must outlive the context. With a cache, either every sequence is fresh (its tokens
+// attend to each other only) or every one continues; the cache has room already (KvCache::extend).
+RowContext make_row_context(Pass& pass, const TokenLayout& layout, KvCache* cache,
+                            std::span<const double> inv_freq, DType dtype);
 
 }  // namespace fathom

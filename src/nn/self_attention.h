@@ -28,8 +28,8 @@ class SelfAttention {
 
  private:
   AttentionShape attention_shape() const;
-  Tensor attend_pages(Pass& pass, const Tensor& q, const Tensor& k, const Tensor& v, const RowContext& context,
-                      int64_t layer) const;
+  Tensor attend_pages(Pass& pass, const Tensor& q, const Tensor& k, const Tensor& v,
+                      const RowContext& context, int64_t layer) const;
 
   SelfAttentionShape shape_;
   Parameter qkv_proj_;  // [(heads + 2 · kv_heads) · head_dim, hidden_size]

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include "base/team.h"
 
 #include <utility>
 
+#include "base/team.h"
 #include "ops/simd_targets.h"
 #include "ops/testing.h"
 

@@ -19,22 +19,33 @@ void fill(Tensor& x, const std::function<double(int64_t)>& value) {
 
 void fill_any(Tensor& x, const std::function<double(int64_t)>& value) {
   switch (x.dtype()) {
-    case DType::kF64: return fill<double>(x, value);
-    case DType::kF32: return fill<float>(x, value);
-    case DType::kI32: return fill<int32_t>(x, value);
-    case DType::kI64: return fill<int64_t>(x, value);
-    default: fail(ErrorCode::kInternal, "testing: cannot fill ", info(x.dtype()).name);
+    case DType::kF64:
+      return fill<double>(x, value);
+    case DType::kF32:
+      return fill<float>(x, value);
+    case DType::kI32:
+      return fill<int32_t>(x, value);
+    case DType::kI64:
+      return fill<int64_t>(x, value);
+    default:
+      fail(ErrorCode::kInternal, "testing: cannot fill ", info(x.dtype()).name);
   }
 }
 
 double element(const ConstView& view, int64_t r, int64_t c) {
   switch (view.dtype) {
-    case DType::kF64: return view.row<double>(r)[c];
-    case DType::kF32: return static_cast<double>(view.row<float>(r)[c]);
-    case DType::kBF16: return static_cast<double>(bf16_to_f32(view.row<uint16_t>(r)[c]));
-    case DType::kI32: return view.row<int32_t>(r)[c];
-    case DType::kI64: return static_cast<double>(view.row<int64_t>(r)[c]);
-    default: fail(ErrorCode::kInternal, "testing: cannot read ", info(view.dtype).name);
+    case DType::kF64:
+      return view.row<double>(r)[c];
+    case DType::kF32:
+      return static_cast<double>(view.row<float>(r)[c]);
+    case DType::kBF16:
+      return static_cast<double>(bf16_to_f32(view.row<uint16_t>(r)[c]));
+    case DType::kI32:
+      return view.row<int32_t>(r)[c];
+    case DType::kI64:
+      return static_cast<double>(view.row<int64_t>(r)[c]);
+    default:
+      fail(ErrorCode::kInternal, "testing: cannot read ", info(view.dtype).name);
   }
 }
 
@@ -62,7 +73,8 @@ Tensor random_tensor(Pass& pass, const Shape& shape, DType dtype, uint64_t seed,
 }
 
 Tensor from_values(Pass& pass, const Shape& shape, DType dtype, const std::vector<double>& values) {
-  FATHOM_CHECK(static_cast<int64_t>(values.size()) == shape.elements(), "testing: ", values.size(), " values for ", shape);
+  FATHOM_CHECK(static_cast<int64_t>(values.size()) == shape.elements(), "testing: ", values.size(),
+               " values for ", shape);
   Tensor x = pass.empty(shape, dtype);
   fill_any(x, [&](int64_t i) { return values[static_cast<size_t>(i)]; });
   return x;
@@ -78,8 +90,8 @@ std::vector<double> to_doubles(const Tensor& tensor) {
   return values;
 }
 
-Parameter random_parameter(Pass& pass, const std::string& name, const Shape& shape, DType dtype, uint64_t seed,
-                           double scale) {
+Parameter random_parameter(Pass& pass, const std::string& name, const Shape& shape, DType dtype,
+                           uint64_t seed, double scale) {
   Parameter p;
   p.name = name;
   p.value = random_tensor(pass, shape, dtype, seed, scale);
@@ -93,7 +105,8 @@ void require_grad(Tensor& x) { x.set_slot(std::make_shared<GradSlot>()); }
 Tensor grad_of(const Tensor& x) { return x.slot() ? x.slot()->grad : Tensor(); }
 
 std::string difference(const Tensor& a, const Tensor& b, double relative, double absolute) {
-  if (a.shape().elements() != b.shape().elements()) return concat("shapes differ: ", a.shape(), " and ", b.shape());
+  if (a.shape().elements() != b.shape().elements())
+    return concat("shapes differ: ", a.shape(), " and ", b.shape());
   const std::vector<double> x = to_doubles(a), y = to_doubles(b);
   double worst = 0;
   size_t at = 0;
@@ -103,19 +116,24 @@ std::string difference(const Tensor& a, const Tensor& b, double relative, double
       worst = excess;
       at = i;
     }
-    if (std::isnan(excess) && !(std::isnan(x[i]) && std::isnan(y[i]))) return concat("element ", at, ": ", x[i], " and ", y[i]);
+    if (std::isnan(excess) && !(std::isnan(x[i]) && std::isnan(y[i])))
+      return concat("element ", at, ": ", x[i], " and ", y[i]);
   }
   if (worst <= 1) return "";
-  return concat("element ", at, " of ", a.shape(), ": ", x[at], " and ", y[at], ", ", worst, " times the tolerance of ",
-                absolute, " + ", relative, "·|b|");
+  return concat("element ", at, " of ", a.shape(), ": ", x[at], " and ", y[at], ", ", worst,
+                " times the tolerance of ", absolute, " + ", relative, "·|b|");
 }
 
-double sum_tolerance(int64_t length) { return 8 * std::sqrt(static_cast<double>(std::max<int64_t>(length, 1))) * 0x1p-24; }
+double sum_tolerance(int64_t length) {
+  return 8 * std::sqrt(static_cast<double>(std::max<int64_t>(length, 1))) * 0x1p-24;
+}
 
-std::string check_gradients(const TestFn& fn, const std::vector<Shape>& shapes, const std::vector<Parameter*>& parameters,
-                            TestPass& pass, double step, double tolerance) {
+std::string check_gradients(const TestFn& fn, const std::vector<Shape>& shapes,
+                            const std::vector<Parameter*>& parameters, TestPass& pass, double step,
+                            double tolerance) {
   std::vector<Tensor> inputs;
-  for (size_t i = 0; i < shapes.size(); ++i) inputs.push_back(random_tensor(pass.plain, shapes[i], DType::kF64, 1000 + i));
+  for (size_t i = 0; i < shapes.size(); ++i)
+    inputs.push_back(random_tensor(pass.plain, shapes[i], DType::kF64, 1000 + i));
 
   std::vector<Tensor> taped = inputs;
   for (Tensor& x : taped) require_grad(x);
@@ -130,7 +148,8 @@ std::string check_gradients(const TestFn& fn, const std::vector<Shape>& shapes, 
   double worst_excess = 1;
   const auto compare = [&](const std::string& what, Tensor& variable, const Tensor& gradient) {
     const std::vector<double> analytic =
-        gradient ? to_doubles(gradient) : std::vector<double>(static_cast<size_t>(variable.shape().elements()), 0.0);
+        gradient ? to_doubles(gradient)
+                 : std::vector<double>(static_cast<size_t>(variable.shape().elements()), 0.0);
     for (int64_t i = 0; i < variable.shape().elements(); ++i) {
       double* element = variable.mutable_data<double>() + i;
       const double original = *element;
@@ -141,15 +160,19 @@ std::string check_gradients(const TestFn& fn, const std::vector<Shape>& shapes, 
       *element = original;
       const double numeric = (above - below) / (2 * step);
       const double got = analytic[static_cast<size_t>(i)];
-      const double excess = std::abs(numeric - got) / (tolerance * std::max({1.0, std::abs(numeric), std::abs(got)}));
+      const double excess =
+          std::abs(numeric - got) / (tolerance * std::max({1.0, std::abs(numeric), std::abs(got)}));
       if (!(excess <= worst_excess)) {
         worst_excess = excess;
-        worst = concat("d/d ", what, "[", i, "]: backward gives ", got, ", differences give ", numeric);
+        worst =
+            concat("d/d ", what, "[", i, "]: backward gives ", got, ", differences give ", numeric);
       }
     }
   };
-  for (size_t i = 0; i < inputs.size(); ++i) compare(concat("input ", i), inputs[i], grad_of(taped[i]));
-  for (Parameter* p : parameters) compare(p->name, p->value, p->grad->filled ? p->grad->value : Tensor());
+  for (size_t i = 0; i < inputs.size(); ++i)
+    compare(concat("input ", i), inputs[i], grad_of(taped[i]));
+  for (Parameter* p : parameters)
+    compare(p->name, p->value, p->grad->filled ? p->grad->value : Tensor());
   return worst;
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-
 namespace fathom {
 namespace {
 
@@ -18,7 +17,8 @@ std::vector<Piece> pieces(const Parameter& p) {
   std::vector<Piece> result;
   const auto experts = static_cast<int64_t>(p.grad->live.size());
   const int64_t rows = p.value.rows() / experts;
-  for (int64_t e = 0; e < experts; ++e) result.push_back({e * rows, rows, p.grad->live[static_cast<size_t>(e)] != 0});
+  for (int64_t e = 0; e < experts; ++e)
+    result.push_back({e * rows, rows, p.grad->live[static_cast<size_t>(e)] != 0});
   return result;
 }
 
@@ -51,7 +51,8 @@ double AdamW::gradient_norm(Pass& pass) const {
     if (!p->grad || !p->grad->filled) continue;
     const ConstView grad = p->grad->value.read();
     for (const Piece& piece : pieces(*p)) {
-      if (piece.has_gradient) sum += pass.kernels.sum_squares(pass.stream, grad.rows_at(piece.row_begin, piece.rows));
+      if (piece.has_gradient)
+        sum += pass.kernels.sum_squares(pass.stream, grad.rows_at(piece.row_begin, piece.rows));
     }
   }
   return std::sqrt(sum);
@@ -63,7 +64,8 @@ void AdamW::update(Pass& pass, Parameter& p, Moments& moments, const AdamWStep& 
   for (const Piece& piece : pieces(p)) {
     pass.kernels.adamw(pass.stream, value.rows_at(piece.row_begin, piece.rows),
                        piece.has_gradient ? grad.rows_at(piece.row_begin, piece.rows) : ConstView{},
-                       m.rows_at(piece.row_begin, piece.rows), v.rows_at(piece.row_begin, piece.rows), step);
+                       m.rows_at(piece.row_begin, piece.rows),
+                       v.rows_at(piece.row_begin, piece.rows), step);
   }
 }
 
@@ -77,7 +79,8 @@ StepResult AdamW::step(Pass& pass, double lr) {
   allocate_moments(pass);
   ++steps_;
   AdamWStep step{lr, config_.beta1, config_.beta2, config_.eps};
-  if (config_.clip_norm > 0) step.grad_scale = std::min(1.0, config_.clip_norm / (result.grad_norm + 1e-6));
+  if (config_.clip_norm > 0)
+    step.grad_scale = std::min(1.0, config_.clip_norm / (result.grad_norm + 1e-6));
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Parameter& p = *parameters_[i];
     if (!p.grad || !p.grad->filled) continue;

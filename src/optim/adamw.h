@@ -1,7 +1,9 @@
-// AdamW with global gradient clipping.                               Loshchilov & Hutter (arXiv:1711.05101), algorithm 2
+// AdamW with global gradient clipping.                               Loshchilov & Hutter
+// (arXiv:1711.05101), algorithm 2
 //
-// Arithmetic as torch.optim.AdamW and clip_grad_norm_. A parameter without a gradient in this step is left alone; a routed
-// expert without tokens has a gradient of zero. Moments are f32, one pair per parameter, allocated at the first step.
+// Arithmetic as torch.optim.AdamW and clip_grad_norm_. A parameter without a gradient in this step
+// is left alone; a routed expert without tokens has a gradient of zero. Moments are f32, one pair
+// per parameter, allocated at the first step.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +21,8 @@ struct AdamWConfig {
 };
 
 struct StepResult {
-  double grad_norm = 0;   // before clipping
-  bool applied = false;   // false: the norm was not finite and nothing changed
+  double grad_norm = 0;  // before clipping
+  bool applied = false;  // false: the norm was not finite and nothing changed
 };
 
 class AdamW {

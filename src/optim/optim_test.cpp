@@ -11,7 +11,8 @@ namespace {
 
 using testing::TestPass;
 
-TEST(Schedule, MultiStepGivesThePublishedRates) {  // DeepSeek LLM 7B: peak 4.2e-4, 2000 warm-up steps
+TEST(Schedule,
+     MultiStepGivesThePublishedRates) {  // DeepSeek LLM 7B: peak 4.2e-4, 2000 warm-up steps
   const ScheduleConfig config{ScheduleKind::kMultiStep, 4.2e-4, 2000, 0.1};
   const int64_t total = 100000;
   EXPECT_NEAR(learning_rate(config, 999, total), 2.1e-4, 1e-12);  // the 1000th step
@@ -68,12 +69,14 @@ TEST(AdamW, FollowsTheEquationsWithClippingAndDecayOnMatricesOnly) {
   Parameter matrix = testing::random_parameter(test.plain, "w", {3, 5}, DType::kF64, 1);
   Parameter norm = testing::random_parameter(test.plain, "n", {5}, DType::kF64, 2);
   norm.decay = false;
-  PlainAdamW plain_matrix{testing::to_doubles(matrix.value), {}, {}}, plain_norm{testing::to_doubles(norm.value), {}, {}};
+  PlainAdamW plain_matrix{testing::to_doubles(matrix.value), {}, {}},
+      plain_norm{testing::to_doubles(norm.value), {}, {}};
   AdamW optimizer({0.9, 0.95, 1e-8, 0.1, 1.0}, {&matrix, &norm});
   for (uint64_t step = 0; step < 5; ++step) {
     set_gradient(test.plain, matrix, 10 + step);
     set_gradient(test.plain, norm, 20 + step);
-    const std::vector<double> g = testing::to_doubles(matrix.grad->value), h = testing::to_doubles(norm.grad->value);
+    const std::vector<double> g = testing::to_doubles(matrix.grad->value),
+                              h = testing::to_doubles(norm.grad->value);
     double squares = 0;
     for (double x : g) squares += x * x;
     for (double x : h) squares += x * x;
@@ -85,8 +88,10 @@ TEST(AdamW, FollowsTheEquationsWithClippingAndDecayOnMatricesOnly) {
     plain_matrix.step(g, 1e-2, 0.1, scale);
     plain_norm.step(h, 1e-2, 0, scale);
   }
-  for (size_t i = 0; i < plain_matrix.p.size(); ++i) EXPECT_NEAR(testing::to_doubles(matrix.value)[i], plain_matrix.p[i], 1e-9);
-  for (size_t i = 0; i < plain_norm.p.size(); ++i) EXPECT_NEAR(testing::to_doubles(norm.value)[i], plain_norm.p[i], 1e-9);
+  for (size_t i = 0; i < plain_matrix.p.size(); ++i)
+    EXPECT_NEAR(testing::to_doubles(matrix.value)[i], plain_matrix.p[i], 1e-9);
+  for (size_t i = 0; i < plain_norm.p.size(); ++i)
+    EXPECT_NEAR(testing::to_doubles(norm.value)[i], plain_norm.p[i], 1e-9);
 }
 
 TEST(AdamW, LeavesAloneWhatHasNoGradient) {

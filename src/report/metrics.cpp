@@ -99,7 +99,8 @@ void MetricsWriter::write(const Json& row) {
 Json finite_members(const Json& row) {
   Json result = Json::object();
   for (const auto& [key, value] : row.members()) {
-    if (value.kind() != Json::Kind::kDouble || std::isfinite(value.as_double())) result[key] = value;
+    if (value.kind() != Json::Kind::kDouble || std::isfinite(value.as_double()))
+      result[key] = value;
   }
   return result;
 }

@@ -30,7 +30,8 @@ class MetricsWriter {
   AppendFile file_;
 };
 
-// `row` without the members that are numbers JSON cannot hold: what an event says of a step whose loss broke down.
+// `row` without the members that are numbers JSON cannot hold: what an event says of a step whose
+// loss broke down.
 Json finite_members(const Json& row);
 
 // The values of one name, in the order of the rows that have it.

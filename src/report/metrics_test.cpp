@@ -103,8 +103,13 @@ TEST(Metrics, NameTheLineThatIsDamaged) {
 }
 
 TEST(Metrics, GiveEventsOnlyWhatJsonCanHold) {
-  const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
-  const Json broken = Json::object({{"step", 3}, {"loss", nan}, {"kl", -inf}, {"reward", 0.5}, {"load", Json(std::vector<int64_t>{1, 2})}});
+  const double nan = std::numeric_limits<double>::quiet_NaN(),
+               inf = std::numeric_limits<double>::infinity();
+  const Json broken = Json::object({{"step", 3},
+                                    {"loss", nan},
+                                    {"kl", -inf},
+                                    {"reward", 0.5},
+                                    {"load", Json(std::vector<int64_t>{1, 2})}});
   EXPECT_EQ(finite_members(broken).dump(), R"({"step":3,"reward":0.5,"load":[1,2]})");
 }
 

@@ -4,7 +4,9 @@
 
 namespace fathom {
 
-void fill_zero(Pass& pass, Tensor& x) { basic_kernels(pass.kernels).fill_zero(pass.stream, x.write()); }
+void fill_zero(Pass& pass, Tensor& x) {
+  basic_kernels(pass.kernels).fill_zero(pass.stream, x.write());
+}
 
 void copy_into(Pass& pass, const Tensor& x, Tensor& y) {
   basic_kernels(pass.kernels).copy(pass.stream, x.read(), y.write());

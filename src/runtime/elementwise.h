@@ -1,7 +1,8 @@
-// The whole-tensor operations that the tape itself needs, through the kernel table's slots of the same names.
+// The whole-tensor operations that the tape itself needs, through the kernel table's slots of the
+// same names.
 //
-// They live behind function pointers in the table (ops/kernel_table.h), reached by runtime through this seam so that runtime
-// does not include ops. Shapes agree; column slices are fine.
+// They live behind function pointers in the table (ops/kernel_table.h), reached by runtime through
+// this seam so that runtime does not include ops. Shapes agree; column slices are fine.
 #pragma once
 
 #include "runtime/pass.h"
@@ -11,7 +12,7 @@ namespace fathom {
 // The part of a kernel table that runtime calls; KernelTable begins with it (ops/kernel_table.h).
 struct BasicKernels {
   void (*fill_zero)(Stream*, View x) = nullptr;
-  void (*copy)(Stream*, ConstView x, View y) = nullptr;       // y = x
+  void (*copy)(Stream*, ConstView x, View y) = nullptr;        // y = x
   void (*accumulate)(Stream*, ConstView x, View y) = nullptr;  // y += x
 };
 

@@ -1,7 +1,9 @@
-// A trained (or frozen) weight: its value, its gradient over the microbatches of a step, and its published names.
+// A trained (or frozen) weight: its value, its gradient over the microbatches of a step, and its
+// published names.
 //
-// A parameter may hold several published tensors stacked by rows (q, k and v of one product; gate and up; all experts):
-// `parts` says which rows are which, and load, save and comparison with other programs read only that.
+// A parameter may hold several published tensors stacked by rows (q, k and v of one product; gate
+// and up; all experts): `parts` says which rows are which, and load, save and comparison with other
+// programs read only that.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +16,13 @@
 
 namespace fathom {
 
-// The gradient of a parameter. The first contribution of a step overwrites, later ones add: nothing is ever zeroed.
+// The gradient of a parameter. The first contribution of a step overwrites, later ones add: nothing
+// is ever zeroed.
 struct ParameterGrad {
-  Tensor value;                // dtype and shape of the parameter, allocated at first use
-  bool filled = false;         // false: `value` holds nothing of this step
-  std::vector<uint8_t> live;   // experts only, [experts]: 1 where this step has a contribution; empty otherwise
+  Tensor value;         // dtype and shape of the parameter, allocated at first use
+  bool filled = false;  // false: `value` holds nothing of this step
+  std::vector<uint8_t>
+      live;  // experts only, [experts]: 1 where this step has a contribution; empty otherwise
 
   // No gradient any more; costs nothing, whatever the size.
   void clear();
@@ -31,15 +35,18 @@ struct ParameterPart {
 };
 
 struct Parameter {
-  std::string name;     // ours, unique: "model.layers.3.self_attn.qkv_proj.weight"
-  Shape declared;       // known before there is memory
-  Tensor value;         // `declared` elements once allocated; f32 master, or any dtype in inference
-  std::vector<ParameterPart> parts;  // in row order, covering all rows; a single one for most parameters
-  bool decay = true;                 // weight decay applies (matrices)
-  bool trained = true;               // false: a buffer that is saved but has no gradient (e_score_correction_bias)
+  std::string name;  // ours, unique: "model.layers.3.self_attn.qkv_proj.weight"
+  Shape declared;    // known before there is memory
+  Tensor value;      // `declared` elements once allocated; f32 master, or any dtype in inference
+  std::vector<ParameterPart>
+      parts;          // in row order, covering all rows; a single one for most parameters
+  bool decay = true;  // weight decay applies (matrices)
+  bool trained =
+      true;  // false: a buffer that is saved but has no gradient (e_score_correction_bias)
   std::shared_ptr<ParameterGrad> grad;  // null when frozen or in inference
 
-  // Where a backward kernel writes this parameter's gradient; `accumulate` tells whether to add. Marks it filled.
+  // Where a backward kernel writes this parameter's gradient; `accumulate` tells whether to add.
+  // Marks it filled.
   Tensor grad_target(Pass& pass, bool& accumulate) const;
   // The same for stacked experts: the kernel reads and sets grad->live itself, one flag per expert.
   Tensor expert_grad_target(Pass& pass) const;

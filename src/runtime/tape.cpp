@@ -5,8 +5,9 @@
 namespace fathom {
 
 const Tensor& Saved::get(const char* op) const {
-  FATHOM_CHECK(tensor_.version() == version_, op, ": a tensor saved for backward, ", tensor_.shape(),
-               ", was written afterwards (version ", tensor_.version(), ", saved at ", version_, ")");
+  FATHOM_CHECK(tensor_.version() == version_, op, ": a tensor saved for backward, ",
+               tensor_.shape(), ", was written afterwards (version ", tensor_.version(),
+               ", saved at ", version_, ")");
   return tensor_;
 }
 
@@ -27,7 +28,8 @@ void Tape::record_split(const char* op, const Tensor& x, std::vector<Tensor>& sl
     slice.set_slot(std::move(slot));
   }
   FATHOM_CHECK(column == x.cols(), op, ": the slices cover ", column, " of ", x.cols(), " columns");
-  // The record's own slot is a stand-in that is filled when the family has a buffer; see backward().
+  // The record's own slot is a stand-in that is filled when the family has a buffer; see
+  // backward().
   std::vector<std::shared_ptr<GradSlot>> slots;
   std::vector<int64_t> widths;
   for (const Tensor& slice : slices) {
@@ -36,18 +38,19 @@ void Tape::record_split(const char* op, const Tensor& x, std::vector<Tensor>& sl
   }
   auto stand_in = std::make_shared<GradSlot>();
   stand_in->family = family;
-  records_.push_back({op, stand_in, [x = x.without_data(), family, slots, widths](Pass& pass, const Tensor&) {
-                        for (size_t i = 0; i < slots.size(); ++i) {
-                          if (slots[i]->grad) {
-                            slots[i]->grad = Tensor();
-                            continue;
-                          }
-                          Tensor hole = family->buffer.columns(slots[i]->column, widths[i]);
-                          fill_zero(pass, hole);
-                        }
-                        Tensor dx = std::move(family->buffer);
-                        pass.tape->add_grad(pass, x, dx);
-                      }});
+  records_.push_back(
+      {op, stand_in, [x = x.without_data(), family, slots, widths](Pass& pass, const Tensor&) {
+         for (size_t i = 0; i < slots.size(); ++i) {
+           if (slots[i]->grad) {
+             slots[i]->grad = Tensor();
+             continue;
+           }
+           Tensor hole = family->buffer.columns(slots[i]->column, widths[i]);
+           fill_zero(pass, hole);
+         }
+         Tensor dx = std::move(family->buffer);
+         pass.tape->add_grad(pass, x, dx);
+       }});
 }
 
 Tensor Tape::grad_target(Pass& pass, const Tensor& x, bool& accumulate) {
@@ -57,7 +60,8 @@ Tensor Tape::grad_target(Pass& pass, const Tensor& x, bool& accumulate) {
   if (slot->family) {
     accumulate = static_cast<bool>(slot->grad);
     if (!slot->grad) {
-      if (!slot->family->buffer) slot->family->buffer = pass.empty({x.rows(), slot->family->total}, x.dtype());
+      if (!slot->family->buffer)
+        slot->family->buffer = pass.empty({x.rows(), slot->family->total}, x.dtype());
       slot->grad = slot->family->buffer.columns(slot->column, x.cols());
     }
     return slot->grad;
@@ -78,7 +82,8 @@ Tensor Tape::grad_target(Pass& pass, const Tensor& x, bool& accumulate) {
 void Tape::add_grad(Pass& pass, const Tensor& x, const Tensor& dx) {
   GradSlot* slot = x.slot().get();
   if (slot == nullptr) return;
-  FATHOM_CHECK(dx.rows() == x.rows() && dx.cols() == x.cols(), "tape: gradient ", dx.shape(), " for a tensor ", x.shape());
+  FATHOM_CHECK(dx.rows() == x.rows() && dx.cols() == x.cols(), "tape: gradient ", dx.shape(),
+               " for a tensor ", x.shape());
   if (!slot->grad && !slot->family) {
     slot->grad = dx.without_slot();
     return;
@@ -95,7 +100,8 @@ void Tape::add_grad(Pass& pass, const Tensor& x, const Tensor& dx) {
 void Tape::backward(Pass& pass, const std::vector<std::pair<Tensor, Tensor>>& seeds) {
   FATHOM_CHECK(pass.tape == this, "tape: backward runs in the pass that owns the tape");
   for (const auto& [y, dy] : seeds) {
-    FATHOM_CHECK(y.slot() != nullptr, "tape: the tensor to differentiate, ", y.shape(), ", depends on nothing recorded");
+    FATHOM_CHECK(y.slot() != nullptr, "tape: the tensor to differentiate, ", y.shape(),
+                 ", depends on nothing recorded");
     if (dy) {
       add_grad(pass, y, dy);
     } else {
@@ -113,7 +119,8 @@ void Tape::backward(Pass& pass, const std::vector<std::pair<Tensor, Tensor>>& se
   }
 }
 
-Tensor recompute(Pass& pass, const Tensor& x, const std::function<Tensor(Pass&, const Tensor&)>& fn) {
+Tensor recompute(Pass& pass, const Tensor& x,
+                 const std::function<Tensor(Pass&, const Tensor&)>& fn) {
   Pass plain = pass;
   plain.tape = nullptr;
   Tensor y = fn(plain, x.without_slot());

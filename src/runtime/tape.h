@@ -1,7 +1,8 @@
 // The tape: what a forward pass remembers so that gradients can be computed, newest first.
 //
-// Threads: one.  Rules (docs/numerics.md): ops return new tensors; a saved tensor whose storage was written since is an
-// error; a gradient is changed in place only while its storage has one owner, so handing one tensor to two inputs is safe.
+// Threads: one.  Rules (docs/numerics.md): ops return new tensors; a saved tensor whose storage was
+// written since is an error; a gradient is changed in place only while its storage has one owner,
+// so handing one tensor to two inputs is safe.
 #pragma once
 
 #include <functional>
@@ -33,16 +34,18 @@ class Tape {
 
   // Gives `y` a slot of its own and remembers `fn`, which owns what it saved. `op` is a literal.
   void record(const char* op, Tensor& y, Backward fn);
-  // Column slices of `x`: like record, but the slices' gradients share one buffer that becomes the gradient of `x`.
+  // Column slices of `x`: like record, but the slices' gradients share one buffer that becomes the
+  // gradient of `x`.
   void record_split(const char* op, const Tensor& x, std::vector<Tensor>& slices);
 
   // Adds `dx` to the gradient of `x`. Does nothing where `x` has no slot (a constant).
   void add_grad(Pass& pass, const Tensor& x, const Tensor& dx);
-  // Where a kernel may write the gradient of `x` itself; `accumulate` tells whether to add. Empty for a constant.
+  // Where a kernel may write the gradient of `x` itself; `accumulate` tells whether to add. Empty
+  // for a constant.
   Tensor grad_target(Pass& pass, const Tensor& x, bool& accumulate);
 
-  // Runs and frees all records, from the last to the first, beginning with the gradients `seeds` (tensor, gradient).
-  // A seed's gradient may be empty: then it is ones.
+  // Runs and frees all records, from the last to the first, beginning with the gradients `seeds`
+  // (tensor, gradient). A seed's gradient may be empty: then it is ones.
   void backward(Pass& pass, const std::vector<std::pair<Tensor, Tensor>>& seeds);
 
   bool empty() const { return records_.empty(); }
@@ -66,8 +69,9 @@ inline bool needs_grad(const Pass& pass, std::initializer_list<const Tensor*> in
   return false;
 }
 
-// Runs `fn(pass, x)` without a tape and, in backward, again on a tape of its own. `fn` is pure in its input, the parameters
-// and the random key: no cache append, no statistics.
-Tensor recompute(Pass& pass, const Tensor& x, const std::function<Tensor(Pass&, const Tensor&)>& fn);
+// Runs `fn(pass, x)` without a tape and, in backward, again on a tape of its own. `fn` is pure in
+// its input, the parameters and the random key: no cache append, no statistics.
+Tensor recompute(Pass& pass, const Tensor& x,
+                 const std::function<Tensor(Pass&, const Tensor&)>& fn);
 
 }  // namespace fathom

@@ -37,8 +37,9 @@ class Pool {
   std::byte* take(size_t& bytes) {
     std::lock_guard lock(mutex_);
     if (limit_ != 0 && in_use_ + bytes > limit_) {
-      fail(ErrorCode::kMemory, "memory: asked for ", human_bytes(static_cast<double>(bytes)), " with ",
-           human_bytes(static_cast<double>(in_use_)), " in use; the limit is ", human_bytes(static_cast<double>(limit_)));
+      fail(ErrorCode::kMemory, "memory: asked for ", human_bytes(static_cast<double>(bytes)),
+           " with ", human_bytes(static_cast<double>(in_use_)), " in use; the limit is ",
+           human_bytes(static_cast<double>(limit_)));
     }
     std::byte* block = reuse(bytes);
     if (block == nullptr) block = bytes >= kSlab / 4 ? map(bytes) : cut(bytes);
@@ -61,10 +62,12 @@ class Pool {
   }
 
  private:
-  // A free block of this class, or of a larger one that wastes at most half of itself: `bytes` becomes the block's size.
-  // Sizes vary from step to step; without the second choice every class would keep blocks of its own.
+  // A free block of this class, or of a larger one that wastes at most half of itself: `bytes`
+  // becomes the block's size. Sizes vary from step to step; without the second choice every class
+  // would keep blocks of its own.
   std::byte* reuse(size_t& bytes) {
-    for (auto found = free_.lower_bound(bytes); found != free_.end() && found->first <= 2 * bytes; ++found) {
+    for (auto found = free_.lower_bound(bytes); found != free_.end() && found->first <= 2 * bytes;
+         ++found) {
       if (found->second.empty()) continue;
       bytes = found->first;
       std::byte* block = found->second.back();
@@ -76,15 +79,18 @@ class Pool {
 
   std::byte* map(size_t bytes) {
     const size_t rounded = (bytes + kHugePage - 1) / kHugePage * kHugePage;
-    void* address = mmap(nullptr, rounded + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* address = mmap(nullptr, rounded + kHugePage, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (address == MAP_FAILED) {
-      fail(ErrorCode::kMemory, "memory: the system refused ", human_bytes(static_cast<double>(rounded)), " with ",
+      fail(ErrorCode::kMemory, "memory: the system refused ",
+           human_bytes(static_cast<double>(rounded)), " with ",
            human_bytes(static_cast<double>(in_use_)), " in use");
     }
     mappings_.emplace_back(address, rounded + kHugePage);
     const auto value = reinterpret_cast<uintptr_t>(address);
     auto* aligned = reinterpret_cast<std::byte*>((value + kHugePage - 1) / kHugePage * kHugePage);
-    madvise(aligned, rounded, MADV_HUGEPAGE);  // advice: without it everything still works, slower on first touch
+    madvise(aligned, rounded,
+            MADV_HUGEPAGE);  // advice: without it everything still works, slower on first touch
     return aligned;
   }
 

@@ -1,7 +1,8 @@
 // Memory of one device: size classes, huge pages, nothing returned to the system during a run.
 //
-// Threads: take() and the release of a Storage may happen on any thread.  Lifetime: an allocator outlives its storages' last
-// use but not necessarily their handles: each Storage keeps its allocator's pool alive.
+// Threads: take() and the release of a Storage may happen on any thread.  Lifetime: an allocator
+// outlives its storages' last use but not necessarily their handles: each Storage keeps its
+// allocator's pool alive.
 #pragma once
 
 #include <atomic>
@@ -20,9 +21,10 @@ struct Storage {
 class Allocator {
  public:
   virtual ~Allocator() = default;
-  virtual std::shared_ptr<Storage> take(size_t bytes) = 0;  // uninitialised, 64-byte aligned; throws Error(kMemory)
-  virtual size_t in_use() const = 0;                         // bytes handed out now
-  virtual size_t peak() const = 0;                           // the most ever handed out at once
+  virtual std::shared_ptr<Storage> take(
+      size_t bytes) = 0;              // uninitialised, 64-byte aligned; throws Error(kMemory)
+  virtual size_t in_use() const = 0;  // bytes handed out now
+  virtual size_t peak() const = 0;    // the most ever handed out at once
   virtual void reset_peak() = 0;
 };
 

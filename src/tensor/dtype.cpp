@@ -34,7 +34,8 @@ DType parse_dtype(std::string_view name) {
     if (name == kInfo[i].name) return static_cast<DType>(i);
     names.emplace_back(kInfo[i].name);
   }
-  fail(ErrorCode::kUsage, "unknown dtype '", name, "'; expected f32, bf16 or f16", did_you_mean(name, names));
+  fail(ErrorCode::kUsage, "unknown dtype '", name, "'; expected f32, bf16 or f16",
+       did_you_mean(name, names));
 }
 
 }  // namespace fathom

@@ -11,8 +11,10 @@ void* Tensor::address() const { return storage_->data + offset_bytes_; }
 
 void Tensor::check_data(DType wanted) const {
   FATHOM_CHECK(storage_ != nullptr, "tensor: reading an empty tensor");
-  FATHOM_CHECK(dtype_ == wanted, "tensor: expected ", info(wanted).name, ", got ", info(dtype_).name, " ", shape_);
-  FATHOM_CHECK(contiguous(), "tensor: ", shape_, " with row stride ", row_stride_, " is not contiguous");
+  FATHOM_CHECK(dtype_ == wanted, "tensor: expected ", info(wanted).name, ", got ",
+               info(dtype_).name, " ", shape_);
+  FATHOM_CHECK(contiguous(), "tensor: ", shape_, " with row stride ", row_stride_,
+               " is not contiguous");
 }
 
 ConstView Tensor::read() const {
@@ -27,8 +29,8 @@ View Tensor::write() {
 }
 
 Tensor Tensor::columns(int64_t begin, int64_t count) const {
-  FATHOM_CHECK(begin >= 0 && count >= 0 && begin + count <= cols(), "tensor: columns ", begin, " to ", begin + count,
-               " of ", shape_);
+  FATHOM_CHECK(begin >= 0 && count >= 0 && begin + count <= cols(), "tensor: columns ", begin,
+               " to ", begin + count, " of ", shape_);
   Tensor slice = without_slot();
   slice.shape_ = Shape{rows(), count};
   slice.offset_bytes_ += byte_size(dtype_, begin);
@@ -36,8 +38,8 @@ Tensor Tensor::columns(int64_t begin, int64_t count) const {
 }
 
 Tensor Tensor::rows_at(int64_t begin, int64_t count) const {
-  FATHOM_CHECK(begin >= 0 && count >= 0 && begin + count <= rows(), "tensor: rows ", begin, " to ", begin + count, " of ",
-               shape_);
+  FATHOM_CHECK(begin >= 0 && count >= 0 && begin + count <= rows(), "tensor: rows ", begin, " to ",
+               begin + count, " of ", shape_);
   Tensor slice = without_slot();
   slice.shape_ = Shape{count, cols()};
   slice.offset_bytes_ += byte_size(dtype_, begin * row_stride_);
@@ -45,7 +47,8 @@ Tensor Tensor::rows_at(int64_t begin, int64_t count) const {
 }
 
 Tensor Tensor::reshaped(const Shape& shape) const {
-  FATHOM_CHECK(shape.elements() == shape_.elements() && contiguous(), "tensor: cannot reshape ", shape_, " to ", shape);
+  FATHOM_CHECK(shape.elements() == shape_.elements() && contiguous(), "tensor: cannot reshape ",
+               shape_, " to ", shape);
   Tensor same = without_slot();
   same.shape_ = shape;
   same.row_stride_ = shape.cols();

@@ -1,6 +1,7 @@
 // A tensor: a cheap handle on shared storage. `const Tensor&` reads, `Tensor&` writes.
 //
-// Copies share storage and gradient slot. Rows are contiguous; a column slice is a tensor with a wider row stride.
+// Copies share storage and gradient slot. Rows are contiguous; a column slice is a tensor with a
+// wider row stride.
 #pragma once
 
 #include <cstdint>
@@ -44,20 +45,24 @@ class Tensor {
     return static_cast<T*>(address());
   }
 
-  // Views that share storage; they carry no gradient slot (ops/columns has the differentiable split).
-  Tensor columns(int64_t begin, int64_t count) const;   // [rows, count]
-  Tensor rows_at(int64_t begin, int64_t count) const;   // [count, cols]
-  Tensor reshaped(const Shape& shape) const;            // same elements, contiguous tensors only
+  // Views that share storage; they carry no gradient slot (ops/columns has the differentiable
+  // split).
+  Tensor columns(int64_t begin, int64_t count) const;  // [rows, count]
+  Tensor rows_at(int64_t begin, int64_t count) const;  // [count, cols]
+  Tensor reshaped(const Shape& shape) const;           // same elements, contiguous tensors only
 
   bool sole_owner() const { return storage_.use_count() == 1; }
   bool same_storage(const Tensor& other) const { return storage_ == other.storage_; }
-  uint32_t version() const { return storage_ ? storage_->version.load(std::memory_order_relaxed) : 0; }
+  uint32_t version() const {
+    return storage_ ? storage_->version.load(std::memory_order_relaxed) : 0;
+  }
 
   // The slot travels with the handle. Null: a constant, or no tape.
   const std::shared_ptr<GradSlot>& slot() const { return slot_; }
   void set_slot(std::shared_ptr<GradSlot> slot) { slot_ = std::move(slot); }
   Tensor without_slot() const;
-  Tensor without_data() const;  // shape, dtype and slot: all that backward keeps of an input whose values it does not need
+  Tensor without_data() const;  // shape, dtype and slot: all that backward keeps of an input whose
+                                // values it does not need
 
  private:
   void* address() const;
@@ -71,9 +76,10 @@ class Tensor {
   std::shared_ptr<GradSlot> slot_;
 };
 
-// One gradient buffer that the slots of several column slices share, so that their gradients need no joining.
+// One gradient buffer that the slots of several column slices share, so that their gradients need
+// no joining.
 struct GradFamily {
-  Tensor buffer;    // [rows, total], allocated when the first slice gets a gradient
+  Tensor buffer;  // [rows, total], allocated when the first slice gets a gradient
   int64_t total = 0;
 };
 

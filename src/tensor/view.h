@@ -43,9 +43,7 @@ struct BasicView {
     view.shape = Shape{count, cols()};
     return view;
   }
-  operator BasicView<const void>() const
-    requires(!std::is_const_v<Byte>)
-  {
+  operator BasicView<const void>() const requires(!std::is_const_v<Byte>) {
     return {data, dtype, shape, row_stride};
   }
 

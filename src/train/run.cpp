@@ -1,9 +1,11 @@
 #include "train/run.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <map>
 
 #include "base/clock.h"
@@ -22,6 +24,12 @@ namespace {
 
 constexpr int64_t kMostBadSteps = 10;  // in a row, after which a run gives up
 
+int64_t rss_bytes() {
+  int64_t pages = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
 // Refuses to continue a run under other settings than it began with.
 void check_same_settings(const RunConfig& config, const std::string& checkpoint) {
   const std::string path = join_path(checkpoint, "run.toml");
@@ -30,14 +38,15 @@ void check_same_settings(const RunConfig& config, const std::string& checkpoint)
   const std::vector<std::string>& free = fields_free_on_resume();
   for (const auto& [key, value] : now.members()) {
     const Json* old = before.find(key);
-    if (old == nullptr || *old == value || std::find(free.begin(), free.end(), key) != free.end()) continue;
-    fail(ErrorCode::kUsage, "resume: ", key, " is ", value.dump(), " but the run began with ", old->dump(), " (", path,
-         "). Use the same settings, or another --out");
+    if (old == nullptr || *old == value || std::find(free.begin(), free.end(), key) != free.end())
+      continue;
+    fail(ErrorCode::kUsage, "resume: ", key, " is ", value.dump(), " but the run began with ",
+         old->dump(), " (", path, "). Use the same settings, or another --out");
   }
 }
 
-// Refuses what cannot fit before a table or a batch is made for it. Below the truth: weights, gradients and moments, and for each
-// token of a microbatch what the layers keep at the very least.
+// Refuses what cannot fit before a table or a batch is made for it. Below the truth: weights,
+// gradients and moments, and for each token of a microbatch what the layers keep at the very least.
 void check_fits(const RunConfig& config, const RunInputs& inputs) {
   const ModelConfig& model = inputs.model;
   const ParameterCount count = count_parameters(model);
@@ -45,26 +54,37 @@ void check_fits(const RunConfig& config, const RunInputs& inputs) {
   const int64_t rows = (config.batch_rows + config.microbatches - 1) / config.microbatches;
   const double tokens = static_cast<double>(rows) * static_cast<double>(inputs.least_row_tokens);
   const double kept = config.recompute ? 1 : 10;  // vectors of hidden_size a layer
-  const double batch = tokens * kept * 4 * static_cast<double>(model.hidden_size * model.num_hidden_layers);
+  const double batch =
+      tokens * kept * 4 * static_cast<double>(model.hidden_size * model.num_hidden_layers);
   const auto machine = static_cast<double>(machine_memory_bytes());
   if (weights + batch <= machine) return;
-  fail(ErrorCode::kMemory, "train: weights and optimiser take ", human_bytes(weights), " and a microbatch of ", rows,
-       " rows at least ", human_bytes(batch), "; this machine has ", human_bytes(machine),
-       batch > weights ? ". Lower --batch-rows, or raise --microbatches" : ". Choose a smaller model");
+  fail(ErrorCode::kMemory, "train: weights and optimiser take ", human_bytes(weights),
+       " and a microbatch of ", rows, " rows at least ", human_bytes(batch), "; this machine has ",
+       human_bytes(machine),
+       batch > weights ? ". Lower --batch-rows, or raise --microbatches"
+                       : ". Choose a smaller model");
 }
 
 // One run from its first step, or from its newest checkpoint, to its end.
 class Run {
  public:
-  Run(RunKind kind, const RunConfig& config, const KernelTable& kernels, Allocator& memory, const RunEvents& events)
-      : kind_(kind), config_(config), kernels_(kernels), memory_(memory), events_(events), lock_(prepare_folder(config)) {
+  Run(RunKind kind, const RunConfig& config, const KernelTable& kernels, Allocator& memory,
+      const RunEvents& events)
+      : kind_(kind),
+        config_(config),
+        kernels_(kernels),
+        memory_(memory),
+        events_(events),
+        lock_(prepare_folder(config)) {
     const std::optional<Checkpoint> found = newest_checkpoint(config.out);
     if (found && config.resume == "never") {
-      fail(ErrorCode::kUsage, "--resume never: ", config.out, " already holds ", found->folder, "; choose another --out");
+      fail(ErrorCode::kUsage, "--resume never: ", config.out, " already holds ", found->folder,
+           "; choose another --out");
     }
     if (found) check_same_settings(config, found->folder);
     if (found && found->step > config.steps) {
-      fail(ErrorCode::kUsage, "--steps is ", config.steps, " but ", config.out, " is at step ", found->step, " already");
+      fail(ErrorCode::kUsage, "--steps is ", config.steps, " but ", config.out, " is at step ",
+           found->step, " already");
     }
     inputs_ = std::make_unique<RunInputs>(read_inputs(kind, config, found ? found->folder : ""));
     check_fits(config, *inputs_);
@@ -79,9 +99,11 @@ class Run {
     while (step_ < config_.steps && !stop_requested()) {
       train_step();
       const bool last = step_ == config_.steps;
-      if (last || (config_.eval_every > 0 && step_ % config_.eval_every == 0)) last_val = validate();
+      if (last || (config_.eval_every > 0 && step_ % config_.eval_every == 0))
+        last_val = validate();
       // Weights that gave no finite loss would push the good checkpoints out.
-      if (last || (bad_steps_ == 0 && config_.save_every > 0 && step_ % config_.save_every == 0)) save();
+      if (last || (bad_steps_ == 0 && config_.save_every > 0 && step_ % config_.save_every == 0))
+        save();
     }
     if (step_ < config_.steps) {
       if (saved_step_ != step_) save();
@@ -131,8 +153,9 @@ class Run {
     for (const auto& [key, value] : now.members()) {
       const Json* old = before->find(key);
       if (old != nullptr && *old == value) continue;
-      fail(ErrorCode::kUsage, "resume: the data changed: ", key, " is ", value.dump(), " but was ", old ? old->dump() : "absent",
-           " when ", folder, " was saved. Use the same data, or another --out with --init ", config_.out);
+      fail(ErrorCode::kUsage, "resume: the data changed: ", key, " is ", value.dump(), " but was ",
+           old ? old->dump() : "absent", " when ", folder,
+           " was saved. Use the same data, or another --out with --init ", config_.out);
     }
   }
 
@@ -144,14 +167,17 @@ class Run {
     for (Parameter* p : decoder_->parameters()) {
       const auto found = theirs.find(p->name);
       if (found == theirs.end()) continue;
-      std::copy_n(found->second->value.data<float>(), p->declared.elements(), p->value.mutable_data<float>());
+      std::copy_n(found->second->value.data<float>(), p->declared.elements(),
+                  p->value.mutable_data<float>());
     }
   }
 
   void announce(bool resumed) {
     const ParameterCount count = count_parameters(inputs_->model);
-    Json event = Json::object({{"event", resumed ? "resume" : "start"}, {"step", step_}, {"steps", config_.steps}});
-    event["parameters"] = Json::object({{"total", count.total}, {"active", count.active}, {"multi_token", count.multi_token}});
+    Json event = Json::object(
+        {{"event", resumed ? "resume" : "start"}, {"step", step_}, {"steps", config_.steps}});
+    event["parameters"] = Json::object(
+        {{"total", count.total}, {"active", count.active}, {"multi_token", count.multi_token}});
     event["train_tokens"] = inputs_->train_tokens;
     event["validation_tokens"] = inputs_->validation_tokens;
     event["vocab_size"] = inputs_->model.vocab_size;
@@ -191,11 +217,13 @@ class Run {
       return;
     }
     ++bad_steps_;
-    warn(concat("step ", step_, ": loss ", report.loss, " or its gradient is not finite; the step is skipped (", bad_steps_,
-                " in a row)"));
+    warn(concat("step ", step_, ": loss ", report.loss,
+                " or its gradient is not finite; the step is skipped (", bad_steps_, " in a row)"));
     if (bad_steps_ >= kMostBadSteps) {
-      fail(ErrorCode::kRuntime, "train: ", kMostBadSteps, " steps in a row gave no finite loss; stopped at step ", step_,
-           ". Lower --lr, or look at the data; earlier checkpoints in ", config_.out, " are intact");
+      fail(ErrorCode::kRuntime, "train: ", kMostBadSteps,
+           " steps in a row gave no finite loss; stopped at step ", step_,
+           ". Lower --lr, or look at the data; earlier checkpoints in ", config_.out,
+           " are intact");
     }
   }
 
@@ -213,10 +241,13 @@ class Run {
     }
     row["tokens_per_s"] = static_cast<double>(tokens_here_) / train_seconds_;
     row["seconds"] = seconds_before_ + timer_.seconds();
+    row["rss_mb"] = static_cast<double>(rss_bytes()) / 1e6;
     record("step", row);
   }
 
-  void warn(const std::string& message) { events_(Json::object({{"event", "warning"}, {"step", step_}, {"message", message}})); }
+  void warn(const std::string& message) {
+    events_(Json::object({{"event", "warning"}, {"step", step_}, {"message", message}}));
+  }
 
   // What `write` leaves is for people to read; without it (a full disk) the run goes on.
   template <class Write>
@@ -259,17 +290,21 @@ class Run {
     contents.decoder = decoder_.get();
     contents.tokenizer = &inputs_->tokenizer;
     contents.optimizer = &trainer_->optimizer();
-    contents.state = Json::object({{"tokens", tokens_}, {"seconds", seconds_before_ + timer_.seconds()},
+    contents.state = Json::object({{"tokens", tokens_},
+                                   {"seconds", seconds_before_ + timer_.seconds()},
                                    {"data", inputs_->train->identity()}});
     contents.run_toml = dump_toml(fields_to_json(config_));
     contents.card = run_card(kind_, config_, inputs_->model, step_, train_loss_);
     try {
       save_checkpoint(config_.out, step_, contents, config_.keep);
       saved_step_ = step_;
-      events_(Json::object({{"event", "save"}, {"step", step_},
-                            {"folder", join_path(join_path(config_.out, "checkpoints"), checkpoint_name(step_))}}));
+      events_(Json::object(
+          {{"event", "save"},
+           {"step", step_},
+           {"folder", join_path(join_path(config_.out, "checkpoints"), checkpoint_name(step_))}}));
     } catch (const Error& error) {
-      // The run goes on: the earlier checkpoints stand, and space may come back before the next save.
+      // The run goes on: the earlier checkpoints stand, and space may come back before the next
+      // save.
       warn(concat("checkpoint not saved: ", error.what()));
       if (step_ == config_.steps || stop_requested()) throw;
     }
@@ -281,7 +316,8 @@ class Run {
     json["val_loss"] = std::isfinite(val_loss) ? Json(val_loss) : Json();
     json["wall_s"] = timer_.seconds();
     json["train_s"] = train_seconds_;
-    json["tokens_per_s"] = train_seconds_ > 0 ? static_cast<double>(tokens_here_) / train_seconds_ : 0.0;
+    json["tokens_per_s"] =
+        train_seconds_ > 0 ? static_cast<double>(tokens_here_) / train_seconds_ : 0.0;
     json["peak_rss_mb"] = static_cast<double>(peak_rss_bytes()) / 1e6;
     json["folder"] = config_.out;
     return json;
@@ -310,27 +346,31 @@ int64_t peak_rss_bytes() {
   return static_cast<int64_t>(usage.ru_maxrss) * 1024;
 }
 
-RunResult run_training(RunKind kind, const RunConfig& config, const KernelTable& kernels, Allocator& memory,
-                       const RunEvents& events) {
+RunResult run_training(RunKind kind, const RunConfig& config, const KernelTable& kernels,
+                       Allocator& memory, const RunEvents& events) {
   check_run_config(config);
   return Run(kind, config, kernels, memory, events).run();
 }
 
-Json plan_run(RunKind kind, const RunConfig& config, const KernelTable& kernels, Allocator& memory, bool measure) {
+Json plan_run(RunKind kind, const RunConfig& config, const KernelTable& kernels, Allocator& memory,
+              bool measure) {
   check_run_config(config);
   RunInputs inputs = read_inputs(kind, config, "");
   const ParameterCount count = count_parameters(inputs.model);
   const auto weights = static_cast<double>(count.total + count.multi_token);
   check_fits(config, inputs);
   const int64_t tokens = config.batch_rows * inputs.row_tokens;
-  Json plan = Json::object({{"event", "plan"}, {"preset", config.preset}, {"model_type", inputs.model.model_type}});
-  plan["parameters"] = Json::object({{"total", count.total}, {"active", count.active}, {"multi_token", count.multi_token}});
+  Json plan = Json::object(
+      {{"event", "plan"}, {"preset", config.preset}, {"model_type", inputs.model.model_type}});
+  plan["parameters"] = Json::object(
+      {{"total", count.total}, {"active", count.active}, {"multi_token", count.multi_token}});
   plan["vocab_size"] = inputs.model.vocab_size;
   plan["row_tokens"] = inputs.row_tokens;
   plan["tokens_per_step"] = tokens;
   plan["train_tokens"] = inputs.train_tokens;
   plan["validation_tokens"] = inputs.validation_tokens;
-  plan["passes_over_data"] = static_cast<double>(config.steps) * static_cast<double>(tokens) / static_cast<double>(inputs.train_tokens);
+  plan["passes_over_data"] = static_cast<double>(config.steps) * static_cast<double>(tokens) /
+                             static_cast<double>(inputs.train_tokens);
   const double flops = 3 * (forward_flops(inputs.model) + multi_token_flops(inputs.model));
   plan["flops_per_token"] = flops;
   plan["weights_and_optimizer_bytes"] = 16 * weights;  // f32 value, gradient and two moments
@@ -346,7 +386,8 @@ Json plan_run(RunKind kind, const RunConfig& config, const KernelTable& kernels,
   double seconds = 1e30;
   for (int64_t i = 0; i < 3; ++i) {  // the first one also touches fresh memory
     std::vector<Batch> parts;
-    for (int64_t p = 0; p < config.microbatches; ++p) parts.push_back(inputs.train->batch(i, {p, config.microbatches}));
+    for (int64_t p = 0; p < config.microbatches; ++p)
+      parts.push_back(inputs.train->batch(i, {p, config.microbatches}));
     const Timer timer;
     trainer.step(parts, options);
     seconds = std::min(seconds, timer.seconds());

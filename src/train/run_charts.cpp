@@ -28,8 +28,8 @@ Series metrics_series(const Metrics& metrics, const std::string& column, const s
   return {name, std::move(values.step), std::move(values.value)};
 }
 
-LineChart metrics_chart(const Metrics& metrics, const std::string& title, const std::string& y_label,
-                        const std::vector<ColumnOfChart>& columns) {
+LineChart metrics_chart(const Metrics& metrics, const std::string& title,
+                        const std::string& y_label, const std::vector<ColumnOfChart>& columns) {
   LineChart chart;
   chart.title = title;
   chart.x_label = "step";

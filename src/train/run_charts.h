@@ -21,10 +21,11 @@ struct ColumnOfChart {
 };
 
 // Curves over steps; columns that no row has are left out.
-LineChart metrics_chart(const Metrics& metrics, const std::string& title, const std::string& y_label,
-                        const std::vector<ColumnOfChart>& columns);
+LineChart metrics_chart(const Metrics& metrics, const std::string& title,
+                        const std::string& y_label, const std::vector<ColumnOfChart>& columns);
 
-// "expert_load" of every row, one strip for each expert layer: each expert's load over the mean of its layer, so that 1 is even.
+// "expert_load" of every row, one strip for each expert layer: each expert's load over the mean of
+// its layer, so that 1 is even.
 std::vector<HeatStrip> expert_strips(const Metrics& metrics, const std::string& title);
 
 }  // namespace fathom

@@ -14,8 +14,9 @@ constexpr int64_t kMostRows = 1'000'000'000;
 }  // namespace
 
 const std::vector<std::string>& fields_free_on_resume() {
-  static const std::vector<std::string> names = {"out",        "resume",    "steps", "log_every", "eval_every",
-                                                 "save_every", "keep", "recompute", "init"};
+  static const std::vector<std::string> names = {"out",       "resume",     "steps",
+                                                 "log_every", "eval_every", "save_every",
+                                                 "keep",      "recompute",  "init"};
   return names;
 }
 
@@ -50,17 +51,24 @@ RunConfig default_run_config(RunKind kind, const std::string& preset) {
 
 void check_run_config(const RunConfig& c) {
   const auto at_least = [](const char* name, double value, double low) {
-    if (!(value >= low)) fail(ErrorCode::kUsage, flag_name(name), " is ", value, "; expected ", low, " or more");
-    if (std::isinf(value)) fail(ErrorCode::kUsage, flag_name(name), " is ", value, "; expected a finite number");
+    if (!(value >= low))
+      fail(ErrorCode::kUsage, flag_name(name), " is ", value, "; expected ", low, " or more");
+    if (std::isinf(value))
+      fail(ErrorCode::kUsage, flag_name(name), " is ", value, "; expected a finite number");
   };
   const auto at_most = [](const char* name, int64_t value, int64_t high, const char* why) {
-    if (value > high) fail(ErrorCode::kUsage, flag_name(name), " is ", value, "; expected at most ", high, why);
+    if (value > high)
+      fail(ErrorCode::kUsage, flag_name(name), " is ", value, "; expected at most ", high, why);
   };
   const auto share = [](const char* name, double value) {
-    if (!(value >= 0 && value < 1)) fail(ErrorCode::kUsage, flag_name(name), " is ", value, "; expected 0 or more and less than 1");
+    if (!(value >= 0 && value < 1))
+      fail(ErrorCode::kUsage, flag_name(name), " is ", value,
+           "; expected 0 or more and less than 1");
   };
-  if (c.data.empty()) fail(ErrorCode::kUsage, "--data is missing; give a .txt or .jsonl file, or a folder of them");
-  if (c.out.empty()) fail(ErrorCode::kUsage, "--out is missing; give a folder for checkpoints and metrics");
+  if (c.data.empty())
+    fail(ErrorCode::kUsage, "--data is missing; give a .txt or .jsonl file, or a folder of them");
+  if (c.out.empty())
+    fail(ErrorCode::kUsage, "--out is missing; give a folder for checkpoints and metrics");
   at_least("steps", static_cast<double>(c.steps), 1);
   at_least("batch_rows", static_cast<double>(c.batch_rows), 1);
   at_least("row_tokens", static_cast<double>(c.row_tokens), 0);
@@ -83,7 +91,8 @@ void check_run_config(const RunConfig& c) {
   at_least("aux_loss_alpha", c.aux_loss_alpha, 0);
   share("beta1", c.beta1);
   share("beta2", c.beta2);
-  if (!(c.holdout > 0 && c.holdout < 1)) fail(ErrorCode::kUsage, "--holdout is ", c.holdout, "; expected between 0 and 1");
+  if (!(c.holdout > 0 && c.holdout < 1))
+    fail(ErrorCode::kUsage, "--holdout is ", c.holdout, "; expected between 0 and 1");
   if (c.resume != "auto" && c.resume != "never") {
     fail(ErrorCode::kUsage, "--resume is '", c.resume, "'; expected auto or never");
   }
@@ -94,6 +103,8 @@ ScheduleConfig schedule_of(const RunConfig& c) {
   return {parse_schedule(c.schedule), c.lr, c.warmup_steps, c.final_ratio};
 }
 
-AdamWConfig adamw_of(const RunConfig& c) { return {c.beta1, c.beta2, c.eps, c.weight_decay, c.clip_norm}; }
+AdamWConfig adamw_of(const RunConfig& c) {
+  return {c.beta1, c.beta2, c.eps, c.weight_decay, c.clip_norm};
+}
 
 }  // namespace fathom

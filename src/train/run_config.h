@@ -1,4 +1,5 @@
-// The settings of a training run: one typed value, from a preset, a TOML run file and flags, in that order.
+// The settings of a training run: one typed value, from a preset, a TOML run file and flags, in
+// that order.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ enum class RunKind { kTrain, kTune };  // next tokens of text; answers of conver
 
 struct RunConfig {
   std::string preset = "llm-nano";
-  std::string model;                // config.json of another shape; wins over the preset's
-  std::string init;                 // model folder to start from; wins over both
+  std::string model;  // config.json of another shape; wins over the preset's
+  std::string init;   // model folder to start from; wins over both
   std::vector<std::string> data;
   std::string val_data;
   double holdout = 0.1;
@@ -26,8 +27,8 @@ struct RunConfig {
 
   uint64_t seed = 1;
   int64_t steps = 2000;
-  int64_t batch_rows = 12;          // rows, or documents when tuning
-  int64_t row_tokens = 0;           // 0: the model's context
+  int64_t batch_rows = 12;  // rows, or documents when tuning
+  int64_t row_tokens = 0;   // 0: the model's context
   int64_t microbatches = 1;
 
   double lr = 1e-3;
@@ -58,7 +59,8 @@ void visit_fields(RunConfig& c, Visitor&& field) {
   field("holdout", c.holdout, "share of the data that is held out when there is no val_data");
   field("tokenizer", c.tokenizer, "auto, bytes, characters, or a folder with tokenizer.json");
   field("out", c.out, "folder of the run: checkpoints, metrics.jsonl, report.html");
-  field("resume", c.resume, "auto: continue from the newest checkpoint; never: refuse a folder that holds one");
+  field("resume", c.resume,
+        "auto: continue from the newest checkpoint; never: refuse a folder that holds one");
   field("seed", c.seed, "of weights and data order");
   field("steps", c.steps, "optimiser steps in all");
   field("batch_rows", c.batch_rows, "rows a step (sft: conversations a step)");

@@ -14,13 +14,15 @@
 namespace fathom {
 namespace {
 
-constexpr size_t kMostCharacters = 1000;  // beyond this many different ones, bytes are the better symbols
+constexpr size_t kMostCharacters =
+    1000;  // beyond this many different ones, bytes are the better symbols
 
 std::string all_text(const std::vector<Record>& records) {
   std::string text;
   for (const Record& record : records) {
     text += record.text;
-    for (const Message& message : record.messages) text += message.content + message.reasoning_content;
+    for (const Message& message : record.messages)
+      text += message.content + message.reasoning_content;
   }
   return text;
 }
@@ -33,7 +35,8 @@ Tokenizer tokenizer_for(const std::vector<Record>& records, const std::string& k
   return character_tokenizer(characters);
 }
 
-Tokenizer choose_tokenizer(const RunConfig& config, const std::vector<Record>& records, const std::string& resume_folder) {
+Tokenizer choose_tokenizer(const RunConfig& config, const std::vector<Record>& records,
+                           const std::string& resume_folder) {
   if (!resume_folder.empty()) return Tokenizer::load(resume_folder);
   const std::string& name = config.tokenizer;
   if (name == "bytes" || name == "characters") return tokenizer_for(records, name);
@@ -42,8 +45,9 @@ Tokenizer choose_tokenizer(const RunConfig& config, const std::vector<Record>& r
   return tokenizer_for(records, name);
 }
 
-// The template tells other programs, and fathom run, how to talk to the model: one that only ever saw plain text continues texts.
-// A tokenizer that came with --init or from a checkpoint keeps what it has.
+// The template tells other programs, and fathom run, how to talk to the model: one that only ever
+// saw plain text continues texts. A tokenizer that came with --init or from a checkpoint keeps what
+// it has.
 Tokenizer with_fitting_template(Tokenizer tokenizer, bool talks, bool from_model) {
   TokenizerSpec spec = tokenizer.spec();
   if (talks && spec.chat_template.empty()) {
@@ -59,12 +63,15 @@ Tokenizer with_fitting_template(Tokenizer tokenizer, bool talks, bool from_model
 // Ids mean what they meant when the weights were made, or the weights mean nothing.
 void check_same_tokenizer(const RunConfig& config, const Tokenizer& tokenizer) {
   const std::string folder = resolve_model_folder(config.init);
-  if (config.tokenizer == "auto" || Tokenizer::load(folder).tokenizer_json() == tokenizer.tokenizer_json()) return;
-  fail(ErrorCode::kUsage, "--tokenizer ", config.tokenizer, " (", tokenizer.vocab_size(), " tokens) is not the tokenizer of --init ",
-       config.init, "; leave out --tokenizer");
+  if (config.tokenizer == "auto" ||
+      Tokenizer::load(folder).tokenizer_json() == tokenizer.tokenizer_json())
+    return;
+  fail(ErrorCode::kUsage, "--tokenizer ", config.tokenizer, " (", tokenizer.vocab_size(),
+       " tokens) is not the tokenizer of --init ", config.init, "; leave out --tokenizer");
 }
 
-ModelConfig choose_model(const RunConfig& config, const Tokenizer& tokenizer, const std::string& resume_folder) {
+ModelConfig choose_model(const RunConfig& config, const Tokenizer& tokenizer,
+                         const std::string& resume_folder) {
   ModelConfig model;
   if (!resume_folder.empty()) {
     model = read_credible_config(resume_folder);
@@ -81,8 +88,9 @@ ModelConfig choose_model(const RunConfig& config, const Tokenizer& tokenizer, co
   }
   model.aux_loss_alpha = model.n_routed_experts > 0 ? config.aux_loss_alpha : 0;
   if (tokenizer.vocab_size() > model.vocab_size) {
-    fail(ErrorCode::kUsage, "the tokenizer has ", tokenizer.vocab_size(), " tokens but the model's vocab_size is ",
-         model.vocab_size, "; use the tokenizer that the model was made with (--tokenizer FOLDER)");
+    fail(ErrorCode::kUsage, "the tokenizer has ", tokenizer.vocab_size(),
+         " tokens but the model's vocab_size is ", model.vocab_size,
+         "; use the tokenizer that the model was made with (--tokenizer FOLDER)");
   }
   return model;
 }
@@ -90,8 +98,9 @@ ModelConfig choose_model(const RunConfig& config, const Tokenizer& tokenizer, co
 void check_length(const std::vector<Document>& documents, int64_t longest) {
   for (size_t i = 0; i < documents.size(); ++i) {
     if (documents[i].tokens() > longest) {
-      fail(ErrorCode::kRuntime, "data: document ", i + 1, " has ", documents[i].tokens(), " tokens; the model's context holds ",
-           longest, ". Shorten it, or raise max_position_embeddings (--model CONFIG)");
+      fail(ErrorCode::kRuntime, "data: document ", i + 1, " has ", documents[i].tokens(),
+           " tokens; the model's context holds ", longest,
+           ". Shorten it, or raise max_position_embeddings (--model CONFIG)");
     }
   }
 }
@@ -103,7 +112,8 @@ int64_t token_count(const std::vector<Document>& documents) {
 }
 
 // Text: one stream, random windows; validation walks all windows of the held-out part.
-void make_windows(const RunConfig& config, std::vector<Document> documents, std::vector<Document> held_out, RunInputs& inputs) {
+void make_windows(const RunConfig& config, std::vector<Document> documents,
+                  std::vector<Document> held_out, RunInputs& inputs) {
   const PackingConfig packing{inputs.model.num_nextn_predict_layers};
   Document stream = concatenate(documents), validation;
   if (held_out.empty()) {
@@ -126,7 +136,8 @@ void make_windows(const RunConfig& config, std::vector<Document> documents, std:
   inputs.train = std::make_unique<WindowSource>(std::move(stream), window);
 }
 
-void make_documents(const RunConfig& config, std::vector<Document> documents, std::vector<Document> held_out, RunInputs& inputs) {
+void make_documents(const RunConfig& config, std::vector<Document> documents,
+                    std::vector<Document> held_out, RunInputs& inputs) {
   check_length(documents, inputs.model.max_position_embeddings);
   check_length(held_out, inputs.model.max_position_embeddings);
   const PackingConfig packing{inputs.model.num_nextn_predict_layers};
@@ -137,7 +148,8 @@ void make_documents(const RunConfig& config, std::vector<Document> documents, st
   }
   inputs.train_tokens = token_count(documents);
   inputs.validation_tokens = token_count(held_out);
-  inputs.validation = pack_in_order(held_out, std::max<int64_t>(4096, inputs.model.max_position_embeddings), packing);
+  inputs.validation = pack_in_order(
+      held_out, std::max<int64_t>(4096, inputs.model.max_position_embeddings), packing);
   DocumentBatchConfig batches;
   batches.documents = config.batch_rows;
   batches.seed = config.seed;
@@ -149,7 +161,8 @@ std::vector<Record> read_all(const std::vector<std::string>& paths) {
   std::vector<Record> records;
   for (const std::string& path : paths) {
     std::vector<Record> more = read_records(path);
-    records.insert(records.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    records.insert(records.end(), std::make_move_iterator(more.begin()),
+                   std::make_move_iterator(more.end()));
   }
   return records;
 }
@@ -164,28 +177,33 @@ std::vector<Document> to_documents(const Tokenizer& tokenizer, const std::vector
 
 RunInputs read_inputs(RunKind kind, const RunConfig& config, const std::string& resume_folder) {
   const std::vector<Record> records = read_all(config.data);
-  const std::vector<Record> held_out = config.val_data.empty() ? std::vector<Record>{} : read_all({config.val_data});
+  const std::vector<Record> held_out =
+      config.val_data.empty() ? std::vector<Record>{} : read_all({config.val_data});
   std::vector<Record> both = records;
   both.insert(both.end(), held_out.begin(), held_out.end());
 
   const auto conversation = [](const Record& record) { return !record.messages.empty(); };
   const bool talks = std::any_of(records.begin(), records.end(), conversation);
   const bool from_model = !resume_folder.empty() || !config.init.empty();
-  Tokenizer tokenizer = with_fitting_template(choose_tokenizer(config, both, resume_folder), talks, from_model);
+  Tokenizer tokenizer =
+      with_fitting_template(choose_tokenizer(config, both, resume_folder), talks, from_model);
   if (resume_folder.empty() && !config.init.empty()) check_same_tokenizer(config, tokenizer);
   ModelConfig model = choose_model(config, tokenizer, resume_folder);
   RunInputs inputs{std::move(tokenizer), std::move(model), nullptr, {}};
-  inputs.row_tokens = config.row_tokens > 0 ? config.row_tokens : inputs.model.max_position_embeddings;
+  inputs.row_tokens =
+      config.row_tokens > 0 ? config.row_tokens : inputs.model.max_position_embeddings;
   if (inputs.row_tokens > inputs.model.max_position_embeddings) {
     fail(ErrorCode::kUsage, "--row-tokens is ", inputs.row_tokens, "; the model's context holds ",
          inputs.model.max_position_embeddings);
   }
   if (kind == RunKind::kTune && !std::all_of(records.begin(), records.end(), conversation)) {
-    fail(ErrorCode::kRuntime, "data: sft needs conversations (messages, or prompt and answer in .jsonl); ",
+    fail(ErrorCode::kRuntime,
+         "data: sft needs conversations (messages, or prompt and answer in .jsonl); ",
          config.data.front(), " holds plain text. Use fathom train for text");
   }
   std::vector<Document> documents = to_documents(inputs.tokenizer, records);
-  if (documents.empty()) fail(ErrorCode::kRuntime, "data: ", config.data.front(), " holds no document");
+  if (documents.empty())
+    fail(ErrorCode::kRuntime, "data: ", config.data.front(), " holds no document");
   std::vector<Document> validation = to_documents(inputs.tokenizer, held_out);
   if (talks) {
     make_documents(config, std::move(documents), std::move(validation), inputs);

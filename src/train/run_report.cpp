@@ -12,7 +12,9 @@
 namespace fathom {
 namespace {
 
-std::string command_name(RunKind kind) { return kind == RunKind::kTrain ? "fathom train" : "fathom sft"; }
+std::string command_name(RunKind kind) {
+  return kind == RunKind::kTrain ? "fathom train" : "fathom sft";
+}
 
 std::string flag_value(const std::string& value) { return shell_word(value); }
 std::string flag_value(int64_t value) { return concat(value); }
@@ -37,24 +39,28 @@ std::string flags_of(const char* name, const Field& value) {
 void add_key_numbers(Report& report, const Metrics& metrics, const ModelConfig& model) {
   const ParameterCount count = count_parameters(model);
   std::vector<KeyNumber> numbers;
-  numbers.push_back({"parameters", human_count(static_cast<double>(count.total)),
-                     concat(human_count(static_cast<double>(count.active)), " active for a token")});
+  numbers.push_back(
+      {"parameters", human_count(static_cast<double>(count.total)),
+       concat(human_count(static_cast<double>(count.active)), " active for a token")});
   const auto last = [&](const std::string& column, const std::string& label, int digits) {
     const MetricsColumn values = metrics.column(column);
     if (values.value.empty()) return;
-    numbers.push_back({label, fixed(values.value.back(), digits), concat("step ", fixed(values.step.back(), 0))});
+    numbers.push_back(
+        {label, fixed(values.value.back(), digits), concat("step ", fixed(values.step.back(), 0))});
   };
   last("loss", "training loss", 4);
   last("val_loss", "validation loss", 4);
   last("max_vio", "MaxVio", 2);
   const MetricsColumn speed = metrics.column("tokens_per_s");
-  if (!speed.value.empty()) numbers.push_back({"speed", human_count(speed.value.back()), "tokens a second"});
+  if (!speed.value.empty())
+    numbers.push_back({"speed", human_count(speed.value.back()), "tokens a second"});
   report.numbers(numbers);
 }
 
 void add_curves(Report& report, const Metrics& metrics) {
   report.heading("Curves");
-  const auto chart = [&](const std::string& title, const std::string& y_label, const std::vector<ColumnOfChart>& columns) {
+  const auto chart = [&](const std::string& title, const std::string& y_label,
+                         const std::vector<ColumnOfChart>& columns) {
     const LineChart made = metrics_chart(metrics, title, y_label, columns);
     if (!made.series.empty()) report.line_chart(made);
   };
@@ -70,9 +76,12 @@ void add_balance(Report& report, const Metrics& metrics) {
   if (strips.empty()) return;
   report.heading("Balance of the experts");
   report.text(
-      "MaxVio is how far the fullest expert lies above the mean load of its layer, averaged over layers: 0 is even, 1 is twice the "
-      "mean. In the strips each row is an expert; its shade is its load over the mean, darkest at twice the mean.");
-  const LineChart chart = metrics_chart(metrics, "MaxVio", "mean over layers", {{"max_vio", "training"}, {"val_max_vio", "validation"}});
+      "MaxVio is how far the fullest expert lies above the mean load of its layer, averaged over "
+      "layers: 0 is even, 1 is twice the "
+      "mean. In the strips each row is an expert; its shade is its load over the mean, darkest at "
+      "twice the mean.");
+  const LineChart chart = metrics_chart(metrics, "MaxVio", "mean over layers",
+                                        {{"max_vio", "training"}, {"val_max_vio", "validation"}});
   if (!chart.series.empty()) report.line_chart(chart);
   for (const HeatStrip& strip : strips) report.heat_strip(strip);
 }
@@ -80,7 +89,8 @@ void add_balance(Report& report, const Metrics& metrics) {
 }  // namespace
 
 std::string shell_word(const std::string& text) {
-  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=:,+@%";
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=:,+@%";
   if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
   std::string word = "'";
   for (const char c : text) {
@@ -104,7 +114,8 @@ std::string run_flags(RunKind kind, const RunConfig& config) {
   return flags.substr(1);
 }
 
-void write_run_report(RunKind kind, const std::string& run, const RunConfig& config, const ModelConfig& model) {
+void write_run_report(RunKind kind, const std::string& run, const RunConfig& config,
+                      const ModelConfig& model) {
   const Metrics metrics = read_metrics(join_path(run, "metrics.jsonl"));
   Report report(concat(kind == RunKind::kTrain ? "Training" : "Tuning", " of ", config.preset),
                 concat("seed ", config.seed, ", ", config.steps, " steps, ", run));
@@ -120,10 +131,14 @@ void write_run_report(RunKind kind, const std::string& run, const RunConfig& con
   report.save(join_path(run, "report.html"));
 }
 
-ModelCard run_card(RunKind kind, const RunConfig& config, const ModelConfig& model, int64_t step, double train_loss) {
+ModelCard run_card(RunKind kind, const RunConfig& config, const ModelConfig& model, int64_t step,
+                   double train_loss) {
   const ParameterCount count = count_parameters(model);
-  std::string body = concat(kind == RunKind::kTrain ? "Pretrained" : "Tuned", " with Fathom.\n\n| | |\n|---|---|\n");
-  const auto row = [&](const std::string& name, const std::string& value) { body += concat("| ", name, " | ", value, " |\n"); };
+  std::string body = concat(kind == RunKind::kTrain ? "Pretrained" : "Tuned",
+                            " with Fathom.\n\n| | |\n|---|---|\n");
+  const auto row = [&](const std::string& name, const std::string& value) {
+    body += concat("| ", name, " | ", value, " |\n");
+  };
   row("shape", concat(config.preset, " (`", model.model_type, "`)"));
   row("parameters", concat(count.total, ", ", count.active, " active for a token"));
   if (count.multi_token > 0) row("multi-token heads", concat(count.multi_token, " parameters"));

@@ -11,11 +11,14 @@
 namespace fathom {
 
 // RUN/report.html from RUN/metrics.jsonl: the curves are the file's numbers.
-void write_run_report(RunKind kind, const std::string& run, const RunConfig& config, const ModelConfig& model);
+void write_run_report(RunKind kind, const std::string& run, const RunConfig& config,
+                      const ModelConfig& model);
 
-ModelCard run_card(RunKind kind, const RunConfig& config, const ModelConfig& model, int64_t step, double train_loss);
+ModelCard run_card(RunKind kind, const RunConfig& config, const ModelConfig& model, int64_t step,
+                   double train_loss);
 
-// "--preset llm-nano --data a.txt …": the flags that differ from the preset's defaults, for repeating a run.
+// "--preset llm-nano --data a.txt …": the flags that differ from the preset's defaults, for
+// repeating a run.
 std::string run_flags(RunKind kind, const RunConfig& config);
 
 // `text` as one word of a shell: in single quotes where it has to be.

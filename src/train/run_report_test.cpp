@@ -38,9 +38,13 @@ class RunReport : public ::testing::Test {
   RunReport() {
     MetricsWriter metrics(folder_.file("metrics.jsonl"));
     for (int64_t step = 10; step <= 30; step += 10) {
-      Json row = Json::object({{"step", step}, {"loss", 5.0 / static_cast<double>(step)}, {"lr", 1e-3}, {"max_vio", 0.25}});
+      Json row = Json::object({{"step", step},
+                               {"loss", 5.0 / static_cast<double>(step)},
+                               {"lr", 1e-3},
+                               {"max_vio", 0.25}});
       row["tokens_per_s"] = 1000 + step;
-      row["expert_load"] = Json::array({Json(std::vector<int64_t>{30, 10}), Json(std::vector<int64_t>{step, step})});
+      row["expert_load"] =
+          Json::array({Json(std::vector<int64_t>{30, 10}), Json(std::vector<int64_t>{step, step})});
       metrics.write(row);
     }
     metrics.write(Json::object({{"step", 30}, {"val_loss", 0.75}}));
@@ -73,15 +77,20 @@ TEST_F(RunReport, HasNoChartForColumnsThatNoRowHas) {
 
 TEST_F(RunReport, NeedsNothingFromElsewhere) {
   const std::string page = html();
-  for (const char* part : {"http://", "https://", "src=", "@import", "<link"}) EXPECT_EQ(page.find(part), std::string::npos) << part;
+  for (const char* part : {"http://", "https://", "src=", "@import", "<link"})
+    EXPECT_EQ(page.find(part), std::string::npos) << part;
 }
 
 TEST_F(RunReport, ShowsTheCommandThatRepeatsTheRun) {
-  EXPECT_NE(html().find("fathom train --preset v3-nano --data a.txt --data &#39;more text.txt&#39; --out runs/x"), std::string::npos);
+  EXPECT_NE(
+      html().find(
+          "fathom train --preset v3-nano --data a.txt --data &#39;more text.txt&#39; --out runs/x"),
+      std::string::npos);
 }
 
 TEST_F(RunReport, LoadOfExpertsIsRelativeToTheMeanOfTheirLayer) {
-  const std::vector<HeatStrip> strips = expert_strips(read_metrics(folder_.file("metrics.jsonl")), "Load");
+  const std::vector<HeatStrip> strips =
+      expert_strips(read_metrics(folder_.file("metrics.jsonl")), "Load");
   ASSERT_EQ(strips.size(), 2u);
   EXPECT_EQ(strips[0].x, (std::vector<double>{10, 20, 30}));
   EXPECT_EQ(strips[0].values[0], (std::vector<double>{1.5, 0.5}));
@@ -90,12 +99,14 @@ TEST_F(RunReport, LoadOfExpertsIsRelativeToTheMeanOfTheirLayer) {
 
 TEST(RunFlags, NameOnlyWhatDiffersFromThePresetsDefaults) {
   RunConfig config = nano_run();
-  EXPECT_EQ(run_flags(RunKind::kTrain, config), "--preset v3-nano --data a.txt --data 'more text.txt' --out runs/x");
+  EXPECT_EQ(run_flags(RunKind::kTrain, config),
+            "--preset v3-nano --data a.txt --data 'more text.txt' --out runs/x");
   config.lr = 1e-4;
   config.seed = 7;
   config.recompute = true;
   EXPECT_EQ(run_flags(RunKind::kTrain, config),
-            "--preset v3-nano --data a.txt --data 'more text.txt' --out runs/x --seed 7 --lr 0.0001 --recompute");
+            "--preset v3-nano --data a.txt --data 'more text.txt' --out runs/x --seed 7 --lr "
+            "0.0001 --recompute");
 }
 
 TEST(RunFlags, DependOnWhetherTheRunTrainsOrTunes) {
@@ -132,7 +143,8 @@ TEST(RunCard, TellsStepLossAndCommand) {
 }
 
 TEST(RunCard, SaysNothingAboutALossThatIsNotANumber) {
-  const ModelCard card = run_card(RunKind::kTrain, nano_run(), nano(), 0, std::numeric_limits<double>::quiet_NaN());
+  const ModelCard card =
+      run_card(RunKind::kTrain, nano_run(), nano(), 0, std::numeric_limits<double>::quiet_NaN());
   EXPECT_EQ(card.body.find("loss"), std::string::npos) << card.body;
 }
 

@@ -19,9 +19,12 @@ std::vector<float> sequence_shares(const Batch& batch, double normaliser) {
   return shares;
 }
 
-double weight_sum(const MultiTokenTargets& rows) { return std::accumulate(rows.weights.begin(), rows.weights.end(), 0.0); }
+double weight_sum(const MultiTokenTargets& rows) {
+  return std::accumulate(rows.weights.begin(), rows.weights.end(), 0.0);
+}
 
-double mean_loss(const std::vector<double>& logprob, const std::vector<float>& weights, double normaliser) {
+double mean_loss(const std::vector<double>& logprob, const std::vector<float>& weights,
+                 double normaliser) {
   double sum = 0;
   for (size_t i = 0; i < logprob.size(); ++i) sum -= logprob[i] * static_cast<double>(weights[i]);
   return sum / normaliser;
@@ -29,13 +32,18 @@ double mean_loss(const std::vector<double>& logprob, const std::vector<float>& w
 
 }  // namespace
 
-Trainer::Trainer(const KernelTable& kernels, Allocator& memory, Decoder& decoder, const AdamWConfig& config)
-    : kernels_(kernels), memory_(memory), decoder_(decoder), optimizer_(config, decoder.parameters()) {
+Trainer::Trainer(const KernelTable& kernels, Allocator& memory, Decoder& decoder,
+                 const AdamWConfig& config)
+    : kernels_(kernels),
+      memory_(memory),
+      decoder_(decoder),
+      optimizer_(config, decoder.parameters()) {
   decoder_.require_gradients(true);
 }
 
-void Trainer::run_microbatch(const Batch& batch, size_t index, double normaliser, double mtp_normaliser,
-                             const StepOptions& options, StepReport& report, PassStats& stats) {
+void Trainer::run_microbatch(const Batch& batch, size_t index, double normaliser,
+                             double mtp_normaliser, const StepOptions& options, StepReport& report,
+                             PassStats& stats) {
   Tape tape;
   Pass pass{kernels_, memory_, nullptr, &tape, &stats};
   if (options.routes) pass.routes = options.routes(index);
@@ -43,7 +51,8 @@ void Trainer::run_microbatch(const Batch& batch, size_t index, double normaliser
   const Tensor hidden = decoder_.forward(pass, batch.ids, batch.layout, nullptr, shares);
   const TokenObjective objective =
       options.objective ? options.objective(index) : cross_entropy(batch.weights, normaliser);
-  ObjectiveResult main = linear_objective(pass, hidden, decoder_.lm_head(), batch.targets, objective);
+  ObjectiveResult main =
+      linear_objective(pass, hidden, decoder_.lm_head(), batch.targets, objective);
   report.loss += main.loss_value;
   std::vector<std::pair<Tensor, Tensor>> seeds;
   if (main.loss.slot()) seeds.emplace_back(main.loss, Tensor());
@@ -52,8 +61,9 @@ void Trainer::run_microbatch(const Batch& batch, size_t index, double normaliser
     const MultiTokenTargets& rows = batch.multi_token.front();
     const Tensor input = options.mtp_detached ? hidden.without_slot() : hidden;
     const Tensor ahead = decoder_.multi_token_forward(pass, input, rows);
-    ObjectiveResult extra = linear_objective(pass, ahead, decoder_.lm_head(), rows.targets,
-                                             cross_entropy(rows.weights, mtp_normaliser / options.mtp_weight));
+    ObjectiveResult extra =
+        linear_objective(pass, ahead, decoder_.lm_head(), rows.targets,
+                         cross_entropy(rows.weights, mtp_normaliser / options.mtp_weight));
     report.mtp_loss += extra.loss_value / options.mtp_weight;
     if (extra.loss.slot()) seeds.emplace_back(extra.loss, Tensor());
   }
@@ -110,12 +120,14 @@ EvalReport Trainer::evaluate(const std::vector<Batch>& batches) {
   for (const Batch& batch : batches) {
     Pass pass{kernels_, memory_, nullptr, nullptr, &stats};
     const Tensor hidden = decoder_.forward(pass, batch.ids, batch.layout);
-    sum += mean_loss(target_logprobs(pass, hidden, decoder_.lm_head(), batch.targets), batch.weights, 1);
+    sum += mean_loss(target_logprobs(pass, hidden, decoder_.lm_head(), batch.targets),
+                     batch.weights, 1);
     report.tokens += batch.weight_sum();
     if (batch.multi_token.empty() || decoder_.config().num_nextn_predict_layers == 0) continue;
     const MultiTokenTargets& rows = batch.multi_token.front();
     const Tensor ahead = decoder_.multi_token_forward(pass, hidden, rows);
-    mtp_sum += mean_loss(target_logprobs(pass, ahead, decoder_.lm_head(), rows.targets), rows.weights, 1);
+    mtp_sum +=
+        mean_loss(target_logprobs(pass, ahead, decoder_.lm_head(), rows.targets), rows.weights, 1);
     mtp_tokens += weight_sum(rows);
   }
   report.loss = report.tokens > 0 ? sum / report.tokens : 0;

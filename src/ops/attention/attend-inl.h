@@ -15,14 +15,14 @@
 #define FATHOM_OPS_ATTENTION_ATTEND_INL_H_
 #endif
 
+#include <hwy/contrib/math/math-inl.h>
+
 #include <algorithm>
 #include <limits>
 
 #include "ops/attention/jobs.h"
 #include "ops/attention/tiles-inl.h"
 #include "ops/vector_math-inl.h"
-
-#include <hwy/contrib/math/math-inl.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace fathom {

@@ -1,6 +1,7 @@
 #include "ops/attention/attention.h"
 
 #include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
 

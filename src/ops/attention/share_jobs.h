@@ -10,12 +10,15 @@
 
 namespace fathom {
 
-// Calls run(job, scratch) for [0, count), `together` neighbouring jobs at a time; `scratch` has `scratch_floats` floats.
+// Calls run(job, scratch) for [0, count), `together` neighbouring jobs at a time; `scratch` has
+// `scratch_floats` floats.
 template <class Run>
-void share_jobs(int64_t count, int64_t together, bool parallel, int64_t scratch_floats, const Run& run) {
+void share_jobs(int64_t count, int64_t together, bool parallel, int64_t scratch_floats,
+                const Run& run) {
   if (count == 0) return;
   const int64_t members = parallel ? team_size() : 1;
-  const int64_t floats = (scratch_floats + 31) / 32 * 32;  // each member's begins on a boundary of 128 bytes
+  const int64_t floats =
+      (scratch_floats + 31) / 32 * 32;  // each member's begins on a boundary of 128 bytes
   const auto scratch = hwy::AllocateAligned<float>(static_cast<size_t>(members * floats));
   const auto work = [&](int64_t task, int member) {
     for (int64_t i = task * together; i < std::min(count, (task + 1) * together); ++i) {

@@ -128,7 +128,7 @@ HWY_INLINE VF32 join_lanes(const VF32 (&rows)[kRows], const Join&) {
 #else
 // Four elements from `column` on of rows 0, 4, 8, …, one row in each block of 128 bits.
 template <size_t kN>
-HWY_INLINE hn::Vec<hn::FixedTag<float, kN> > load_blocks(const float* const* rows, int64_t column) {
+HWY_INLINE hn::Vec<hn::FixedTag<float, kN>> load_blocks(const float* const* rows, int64_t column) {
   const hn::FixedTag<float, kN> d;
   if constexpr (kN == 4) {
     return hn::LoadU(d, rows[0] + column);

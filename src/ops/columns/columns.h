@@ -1,6 +1,7 @@
-// Splitting a matrix into column slices (views, no copy) and joining matrices side by side (a copy).
-//   split:  x [tokens, w0 + w1 + …] -> slices [tokens, w_i]; their gradients share one buffer, which becomes dx
-//   concat: a [tokens, w0], b [tokens, w1] -> [tokens, w0 + w1]
+// Splitting a matrix into column slices (views, no copy) and joining matrices side by side (a
+// copy).
+//   split:  x [tokens, w0 + w1 + …] -> slices [tokens, w_i]; their gradients share one buffer,
+//   which becomes dx concat: a [tokens, w0], b [tokens, w1] -> [tokens, w0 + w1]
 #pragma once
 
 #include <vector>

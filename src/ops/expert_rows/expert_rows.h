@@ -1,7 +1,8 @@
 // Bringing token rows to experts and back.
 //   order_by_expert: slots (token · k + place) sorted by expert, then token
-//   gather:   rows[j] = x[token of slot order[j]]                                 [tokens · k, hidden]
-//   combine:  out[t] = base[t] + sum over t's slots of weight · rows[slot], in ascending expert order, in f32
+//   gather:   rows[j] = x[token of slot order[j]]                                 [tokens · k,
+//   hidden] combine:  out[t] = base[t] + sum over t's slots of weight · rows[slot], in ascending
+//   expert order, in f32
 // `base` is the shared experts' output (or empty).
 #pragma once
 
@@ -17,7 +18,9 @@ struct ExpertOrder {
 };
 
 ExpertOrder order_by_expert(Pass& pass, const Tensor& expert, int64_t n_routed_experts);
-Tensor expert_gather(Pass& pass, const Tensor& x, const ExpertOrder& order, int64_t num_experts_per_tok);
-Tensor expert_combine(Pass& pass, const Tensor& rows, const ExpertOrder& order, const Tensor& weight, const Tensor& base);
+Tensor expert_gather(Pass& pass, const Tensor& x, const ExpertOrder& order,
+                     int64_t num_experts_per_tok);
+Tensor expert_combine(Pass& pass, const Tensor& rows, const ExpertOrder& order,
+                      const Tensor& weight, const Tensor& base);
 
 }  // namespace fathom

@@ -60,18 +60,15 @@ Tensor linear(Pass& pass, const Tensor& x, const Parameter& weight, const Parame
               Operands operands) {
   check(x, weight, bias);
   Tensor y = pass.empty({x.rows(), weight.value.dim(0)}, x.dtype());
-  products(pass.kernels, operands)
-      .nt(pass.stream, x.read(), weight.value.read(), y.write(), false);
+  products(pass.kernels, operands).nt(pass.stream, x.read(), weight.value.read(), y.write(), false);
   if (bias != nullptr) pass.kernels.add_bias(pass.stream, bias->value.read(), y.write());
 
   const bool bias_trained = bias != nullptr && bias->wants_grad(pass);
   if (!needs_grad(pass, {&x}) && !weight.wants_grad(pass) && !bias_trained) return y;
   pass.tape->record(
       "linear", y,
-      [x = Saved(weight.wants_grad(pass) ? x : x.without_data()), &weight, bias,
-       operands](Pass& p, const Tensor& dy) {
-        backward(p, x.get("linear"), weight, bias, operands, dy);
-      });
+      [x = Saved(weight.wants_grad(pass) ? x : x.without_data()), &weight, bias, operands](
+          Pass& p, const Tensor& dy) { backward(p, x.get("linear"), weight, bias, operands, dy); });
   return y;
 }
 

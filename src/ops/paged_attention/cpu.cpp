@@ -33,6 +33,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <hwy/aligned_allocator.h>
+
 #include <vector>
 
 namespace fathom::cpu {

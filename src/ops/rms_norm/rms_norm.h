@@ -1,6 +1,8 @@
-// y = w · x / sqrt(mean(x²) + eps), over the last dimension.            Zhang & Sennrich 2019 (arXiv:1910.07467), eq. 4
+// y = w · x / sqrt(mean(x²) + eps), over the last dimension.            Zhang & Sennrich 2019
+// (arXiv:1910.07467), eq. 4
 //   x  [tokens, width] (a column slice is fine)     w  [width]     y  [tokens, width]
-// The weight multiplies in f32 and rounds once (text-model order "newer official"). Backward keeps x and 1/rms [tokens].
+// The weight multiplies in f32 and rounds once (text-model order "newer official"). Backward keeps
+// x and 1/rms [tokens].
 #pragma once
 
 #include "runtime/parameter.h"

@@ -1,6 +1,6 @@
 // Rotation of pairs, one vector of pairs at a time. Limited by memory: 8 bytes for each element.
-#include "ops/rope/kernels.h"
 #include "ops/parallel.h"
+#include "ops/rope/kernels.h"
 #include "ops/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -45,8 +45,10 @@ void check_inputs(const Tensor& logits, const Tensor& bias, const RouteShape& sh
                " sequences, got ", sequence_share.size());
 }
 
-// Replaces the choice of the rows that must follow another, and their weights, by the equations of the kernel.
-void follow_choice(const Tensor& score, std::span<const int32_t> follow, const RouteShape& shape, Routed& routed) {
+// Replaces the choice of the rows that must follow another, and their weights, by the equations of
+// the kernel.
+void follow_choice(const Tensor& score, std::span<const int32_t> follow, const RouteShape& shape,
+                   Routed& routed) {
   dispatch_float(score.dtype(), "topk_route", [&](auto zero) {
     using T = decltype(zero);
     const ConstView scores = score.read();
@@ -60,18 +62,20 @@ void follow_choice(const Tensor& score, std::span<const int32_t> follow, const R
       const T divisor = shape.norm_topk_prob && k > 1 ? sum : T{1};
       for (int64_t i = 0; i < k; ++i) {
         expert.row<int32_t>(t)[i] = wanted[i];
-        weight.row<T>(t)[i] = scores.row<T>(t)[wanted[i]] / divisor * static_cast<T>(shape.routed_scaling_factor);
+        weight.row<T>(t)[i] =
+            scores.row<T>(t)[wanted[i]] / divisor * static_cast<T>(shape.routed_scaling_factor);
       }
     }
   });
 }
 
 void check_follow(std::span<const int32_t> follow, int64_t tokens, const RouteShape& shape) {
-  FATHOM_CHECK(static_cast<int64_t>(follow.size()) == tokens * shape.num_experts_per_tok, "topk_route: ", follow.size(),
-               " experts to follow for ", tokens, " rows of ", shape.num_experts_per_tok);
+  FATHOM_CHECK(static_cast<int64_t>(follow.size()) == tokens * shape.num_experts_per_tok,
+               "topk_route: ", follow.size(), " experts to follow for ", tokens, " rows of ",
+               shape.num_experts_per_tok);
   for (const int32_t id : follow) {
-    FATHOM_CHECK(id >= -1 && id < shape.n_routed_experts, "topk_route: expert ", id, " to follow, of ",
-                 shape.n_routed_experts);
+    FATHOM_CHECK(id >= -1 && id < shape.n_routed_experts, "topk_route: expert ", id,
+                 " to follow, of ", shape.n_routed_experts);
   }
 }
 

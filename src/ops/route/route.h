@@ -1,15 +1,21 @@
-// Chooses experts for each token.                                    DeepSeek-V3 (arXiv:2412.19437), eq. 13-16
+// Chooses experts for each token.                                    DeepSeek-V3
+// (arXiv:2412.19437), eq. 13-16
 //   logits  [tokens, n_routed_experts]        f32   gate outputs, before the sigmoid
-//   bias    [n_routed_experts]                f32   e_score_correction_bias: steers the choice, never the weights
-//   expert  [tokens, num_experts_per_tok]     i32   best first by score + bias; ties go to the lower id
-//   weight  [tokens, num_experts_per_tok]     f32   sigmoid scores, normalised over the chosen if norm_topk_prob, then scaled
-// With n_group > 1: a group's score is the sum of its two largest biased scores; experts outside the topk_group best groups
-// are out (−infinity, never 0). The choice has no gradient; the weights have.
+//   bias    [n_routed_experts]                f32   e_score_correction_bias: steers the choice,
+//   never the weights expert  [tokens, num_experts_per_tok]     i32   best first by score + bias;
+//   ties go to the lower id weight  [tokens, num_experts_per_tok]     f32   sigmoid scores,
+//   normalised over the chosen if norm_topk_prob, then scaled
+// With n_group > 1: a group's score is the sum of its two largest biased scores; experts outside
+// the topk_group best groups are out (−infinity, never 0). The choice has no gradient; the weights
+// have.
 //
-// Where shape.balance_alpha > 0 the op is also the pass-through of the sequence-wise balance loss (eq. 17-20):
-//   L = alpha · sum over sequences of share_s · sum_i f_i P_i,  f_i = E/(k T) · #(t picks i),  P_i = mean_t s_i,t / sum_j s_j,t
-// its gradient is added to dlogits in backward, and its value to PassStats::balance_loss. share_s is `sequence_share[s]`, the
-// sequence's part in the step's one normaliser (its loss weight over the whole step's).
+// Where shape.balance_alpha > 0 the op is also the pass-through of the sequence-wise balance loss
+// (eq. 17-20):
+//   L = alpha · sum over sequences of share_s · sum_i f_i P_i,  f_i = E/(k T) · #(t picks i),  P_i
+//   = mean_t s_i,t / sum_j s_j,t
+// its gradient is added to dlogits in backward, and its value to PassStats::balance_loss. share_s
+// is `sequence_share[s]`, the sequence's part in the step's one normaliser (its loss weight over
+// the whole step's).
 #pragma once
 
 #include <span>
@@ -24,8 +30,8 @@ struct Routed {
   Tensor weight;  // [tokens, k]
 };
 
-// `follow` [tokens · k], or empty: experts that a row must take instead of its own choice (−1: its own). Their weights are
-// computed from this pass's scores all the same.
+// `follow` [tokens · k], or empty: experts that a row must take instead of its own choice (−1: its
+// own). Their weights are computed from this pass's scores all the same.
 Routed topk_route(Pass& pass, const Tensor& logits, const Tensor& bias, const RouteShape& shape,
                   std::span<const int32_t> starts, std::span<const float> sequence_share,
                   std::span<const int32_t> follow = {});

@@ -1,5 +1,7 @@
-// y = silu(gate) · up.                                               Shazeer 2020 (arXiv:2002.05202), eq. 6
-//   gate_up  [tokens, 2 · width]: gate in the first half of each row, up in the second     y  [tokens, width]
+// y = silu(gate) · up.                                               Shazeer 2020
+// (arXiv:2002.05202), eq. 6
+//   gate_up  [tokens, 2 · width]: gate in the first half of each row, up in the second     y
+//   [tokens, width]
 // Backward keeps gate_up.
 #pragma once
 
