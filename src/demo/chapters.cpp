@@ -177,6 +177,10 @@ Json train_chapter(const DemoStage& stage, const ChapterTitle& title,
       send_step(stage, title, steps, row);
     }
     if (!gate || gate()) break;
+    if (round + 1 == kMostGateRounds) {
+      fail(ErrorCode::kRuntime, "demo: chapter ", title.name, ": not learned after ", at.step,
+           " steps, and what follows builds on it. Try another --seed, and another --out");
+    }
     note(stage, concat("not there yet after ", at.step, " steps: training ", extra_steps, " more"));
     steps += extra_steps;
   }

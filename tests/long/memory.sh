@@ -1,5 +1,5 @@
-# Memory of a long training run stands still: v3-nano from step 100 to step 1000 grows by at most 1 MB where batches have one
-# size. Where documents differ, memory follows the largest batch so far, which late steps raise by a few percent.
+# Memory of a long training run stands still: v3-nano from step 100 to step 1000 grows by at most 1 MB, with batches of one size
+# and with documents of many lengths.
 fathom=$1; . "$(dirname "$0")/../e2e/common.bash"
 for i in $(seq 3000); do echo "cat number $i sat on the mat and counted $((i * i)) birds"; done >text.txt
 # Documents of many lengths: batches differ in size from step to step, as those of windows do not.
@@ -19,5 +19,5 @@ growth() {
 }
 growth windows "$fathom" train --preset v3-nano --data text.txt
 growth documents "$fathom" train --preset v3-nano --data talks.jsonl
-awk '$2 == 0 || ($1 == "windows" && $3 - $2 > 1) || $3 > 1.25 * $2 { exit 1 }' growths || die "memory grows: $(cat growths)"
+awk '$2 == 0 || $3 - $2 > 1 { exit 1 }' growths || die "memory grows: $(cat growths)"
 echo "resident MB at step 100 and at step 1000: $(paste -sd' ' growths)"
