@@ -1,4 +1,5 @@
-// Memory of one device: size classes, huge pages, nothing returned to the system during a run.
+// Memory of one device: best fit in large ranges, huge pages, nothing returned to the system during
+// a run.
 //
 // Threads: take() and the release of a Storage may happen on any thread.  Lifetime: an allocator
 // outlives its storages' last use but not necessarily their handles: each Storage keeps its

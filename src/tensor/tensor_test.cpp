@@ -1,8 +1,10 @@
 #include "tensor/tensor.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -126,6 +128,38 @@ TEST(Allocator, AReleasedBlockIsUsedAgain) {
     EXPECT_EQ(block->data, address);
     EXPECT_NE(memory->take(bytes)->data, address);
   }
+}
+
+size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  size_t total = 0, resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// Steps of a training run differ in size; the largest decides how much memory is needed.
+TEST(Allocator, StepsOfManySizesUseTheMemoryOfTheLargest) {
+  const auto memory = make_host_allocator();
+  const auto step = [&](size_t tokens) {
+    std::vector<std::shared_ptr<Storage>> saved;
+    for (size_t layer = 0; layer < 12; ++layer) {
+      for (size_t width : {512, 2048, 384, 1536}) {
+        const auto work = memory->take(tokens * width);
+        std::fill_n(work->data, work->bytes, std::byte{1});
+        saved.push_back(memory->take(tokens * width));
+        std::fill_n(saved.back()->data, saved.back()->bytes, std::byte{1});
+      }
+    }
+    while (!saved.empty()) {
+      const auto gradient = memory->take(saved.back()->bytes);
+      std::fill_n(gradient->data, gradient->bytes, std::byte{1});
+      saved.pop_back();
+    }
+  };
+  step(1000);
+  const size_t needed = resident_bytes();
+  for (size_t i = 0; i < 200; ++i) step(200 + i * 397 % 800);
+  EXPECT_LE(resident_bytes(), needed + needed / 20);
 }
 
 TEST(Allocator, KnowsWhatIsInUseAndThePeak) {
