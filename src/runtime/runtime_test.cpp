@@ -278,6 +278,44 @@ TEST_F(TapeTest, BackwardFreesWhatWasSaved) {
   EXPECT_EQ(memory_->in_use() - before, static_cast<size_t>(x.bytes()));  // the gradient of x
 }
 
+// y = 2x, which can be made again, read by an op that needs its values.
+TEST_F(TapeTest, WhatCanBeMadeAgainIsNotKept) {
+  const Tensor x = variable({64, 64}, Values(64 * 64, 3.0f));
+  const size_t before = memory_->in_use();
+  int made = 0;
+  Tensor y = scale(pass_, x, 2);
+  y.slot()->remake = [&made, kept = Saved(x)](Pass& p) {
+    ++made;
+    Pass plain = p;
+    plain.tape = nullptr;
+    return scale(plain, kept.get("scale"), 2);
+  };
+  const Saved saved = Saved::remakeable(y), whole(y);
+  const Shape shape = y.shape();
+  EXPECT_EQ(whole.remade(pass_, "reader").read().row<float>(0)[0], 6.0f);
+  EXPECT_EQ(made, 0);  // kept: nothing to make
+  {
+    const Tensor again = saved.remade(pass_, "reader");
+    EXPECT_EQ(again.shape(), shape);
+    EXPECT_EQ(again.slot(), y.slot());
+    EXPECT_EQ(again.read().row<float>(63)[63], 6.0f);
+    EXPECT_FALSE(again.same_storage(y));
+  }
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(memory_->in_use() - before, static_cast<size_t>(y.bytes()));  // y itself
+  Tensor plain = variable({1, 1}, {1});
+  EXPECT_TRUE(Saved::remakeable(plain).get("reader").same_storage(plain));
+}
+
+TEST_F(TapeTest, WhatIsMadeAgainFromWrittenValuesIsAnError) {
+  Tensor x = variable({1, 2}, {1, 2});
+  Tensor y = scale(pass_, x, 2);
+  y.slot()->remake = [kept = Saved(x)](Pass&) { return kept.get("scale"); };
+  const Saved saved = Saved::remakeable(y);
+  x.write();
+  EXPECT_THROW(saved.remade(pass_, "reader"), Error);
+}
+
 TEST_F(TapeTest, SlicesShareOneBufferThatBecomesTheGradient) {
   const Tensor x = variable({2, 3}, {1, 2, 3, 4, 5, 6});
   const std::vector<Tensor> slices = split(pass_, x, {1, 2});

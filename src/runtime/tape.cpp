@@ -11,6 +11,18 @@ const Tensor& Saved::get(const char* op) const {
   return tensor_;
 }
 
+Saved Saved::remakeable(const Tensor& tensor) {
+  const bool is_remade = tensor.slot() != nullptr && tensor.slot()->remake;
+  return Saved(is_remade ? tensor.without_data() : tensor);
+}
+
+Tensor Saved::remade(Pass& pass, const char* op) const {
+  if (tensor_ || tensor_.slot() == nullptr || !tensor_.slot()->remake) return get(op);
+  Tensor again = tensor_.slot()->remake(pass);
+  again.set_slot(tensor_.slot());
+  return again;
+}
+
 void Tape::record(const char* op, Tensor& y, Backward fn) {
   y.set_slot(std::make_shared<GradSlot>());
   records_.push_back({op, y.slot(), std::move(fn)});

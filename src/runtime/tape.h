@@ -20,7 +20,14 @@ class Saved {
  public:
   Saved() = default;
   explicit Saved(const Tensor& tensor) : tensor_(tensor), version_(tensor.version()) {}
+  // Keeps no values that can be made again: for the inputs of products, which would otherwise hold
+  // most of a step's memory. To be read by remade().
+  static Saved remakeable(const Tensor& tensor);
+
   const Tensor& get(const char* op) const;
+  Tensor remade(Pass& pass, const char* op) const;
+  // Shape, dtype and slot, with or without values: what taking a gradient needs.
+  const Tensor& handle() const { return tensor_; }
   explicit operator bool() const { return static_cast<bool>(tensor_); }
 
  private:

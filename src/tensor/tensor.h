@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -14,6 +15,7 @@
 namespace fathom {
 
 struct GradSlot;
+struct Pass;  // runtime/pass.h
 
 class Tensor {
  public:
@@ -87,6 +89,9 @@ struct GradSlot {
   Tensor grad;                         // empty until the first contribution
   std::shared_ptr<GradFamily> family;  // null for a tensor of its own
   int64_t column = 0;                  // where this slice begins in the family's buffer
+  // Makes the tensor's values once more from what backward keeps anyway. Where it is set, the ops
+  // that read the tensor need not keep it. Null: they must.
+  std::function<Tensor(Pass&)> remake;
 };
 
 }  // namespace fathom

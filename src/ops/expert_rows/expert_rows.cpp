@@ -13,6 +13,12 @@ void check_order(const char* op, const ExpertOrder& order, int64_t slots) {
                ": the places are ", order.place.shape(), ", expected ", slots);
 }
 
+Tensor gather(Pass& pass, const Tensor& x, const Tensor& order, int64_t k) {
+  Tensor rows = pass.empty({x.rows() * k, x.cols()}, x.dtype());
+  pass.kernels.expert_gather(pass.stream, x.read(), order.read(), k, rows.write());
+  return rows;
+}
+
 }  // namespace
 
 ExpertOrder order_by_expert(Pass& pass, const Tensor& expert, int64_t n_routed_experts) {
@@ -34,8 +40,7 @@ Tensor expert_gather(Pass& pass, const Tensor& x, const ExpertOrder& order,
   const int64_t k = num_experts_per_tok;
   FATHOM_CHECK(k > 0, "expert_gather: num_experts_per_tok is ", k, ", expected 1 or more");
   check_order("expert_gather", order, x.rows() * k);
-  Tensor rows = pass.empty({x.rows() * k, x.cols()}, x.dtype());
-  pass.kernels.expert_gather(pass.stream, x.read(), order.order.read(), k, rows.write());
+  Tensor rows = gather(pass, x, order.order, k);
   if (!needs_grad(pass, {&x})) return rows;
 
   pass.tape->record(
@@ -46,6 +51,9 @@ Tensor expert_gather(Pass& pass, const Tensor& x, const ExpertOrder& order,
         p.kernels.expert_gather_backward(p.stream, drows.read(), place.get("expert_gather").read(),
                                          k, dx.write(), accumulate);
       });
+  rows.slot()->remake = [x = Saved::remakeable(x), by_expert = Saved(order.order), k](Pass& p) {
+    return gather(p, x.remade(p, "expert_gather"), by_expert.get("expert_gather"), k);
+  };
   return rows;
 }
 

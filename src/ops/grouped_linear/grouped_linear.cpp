@@ -19,17 +19,18 @@ void check(const Tensor& rows, const Tensor& offsets, const Parameter& weight) {
                ", expected i32 [groups + 1] for weight ", weight.name, " ", weight.value.shape());
 }
 
-// rows: with its values where the weight is trained, else a handle without data.
-void backward(Pass& pass, const Tensor& rows, const Tensor& offsets, const Parameter& weight,
+// rows: the values are needed only where the weight is trained.
+void backward(Pass& pass, const Saved& saved, const Tensor& offsets, const Parameter& weight,
               const Tensor& dy) {
-  if (rows.slot() != nullptr) {
-    InputGradient drows(pass, rows);
+  if (saved.handle().slot() != nullptr) {
+    InputGradient drows(pass, saved.handle());
     pass.kernels.grouped_nn(pass.stream, dy.read(), offsets.read(), weight.value.read(),
                             drows.view());
     drows.finish(pass);
   }
   if (weight.wants_grad(pass)) {
     Tensor dw = weight.expert_grad_target(pass);
+    const Tensor rows = saved.remade(pass, "grouped_linear");
     pass.kernels.grouped_tn(pass.stream, dy.read(), offsets.read(), rows.read(), dw.write(),
                             weight.grad->live.data());
   }
@@ -45,10 +46,9 @@ Tensor grouped_linear(Pass& pass, const Tensor& rows, const Tensor& offsets,
   const bool trained = weight.wants_grad(pass);
   if (!needs_grad(pass, {&rows}) && !trained) return y;
   pass.tape->record("grouped_linear", y,
-                    [rows = Saved(trained ? rows : rows.without_data()), offsets = Saved(offsets),
-                     &weight](Pass& p, const Tensor& dy) {
-                      backward(p, rows.get("grouped_linear"), offsets.get("grouped_linear"), weight,
-                               dy);
+                    [rows = Saved::remakeable(trained ? rows : rows.without_data()),
+                     offsets = Saved(offsets), &weight](Pass& p, const Tensor& dy) {
+                      backward(p, rows, offsets.get("grouped_linear"), weight, dy);
                     });
   return y;
 }

@@ -36,17 +36,17 @@ Products products(const KernelTable& table, Operands operands) {
   return {table.matmul_nt, table.matmul_nn, table.matmul_tn};
 }
 
-// x: with its values where the weight is trained, else a handle without data.
-void backward(Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias,
+// x: the values are needed only where the weight is trained.
+void backward(Pass& pass, const Saved& saved, const Parameter& weight, const Parameter* bias,
               Operands operands, const Tensor& dy) {
   const Products product = products(pass.kernels, operands);
   bool accumulate = false;
-  if (Tensor dx = pass.tape->grad_target(pass, x, accumulate)) {
+  if (Tensor dx = pass.tape->grad_target(pass, saved.handle(), accumulate)) {
     product.nn(pass.stream, dy.read(), weight.value.read(), dx.write(), accumulate);
   }
   if (weight.wants_grad(pass)) {
     Tensor dw = weight.grad_target(pass, accumulate);
-    product.tn(pass.stream, dy.read(), x.read(), dw.write(), accumulate);
+    product.tn(pass.stream, dy.read(), saved.remade(pass, "linear").read(), dw.write(), accumulate);
   }
   if (bias != nullptr && bias->wants_grad(pass)) {
     Tensor db = bias->grad_target(pass, accumulate);
@@ -67,8 +67,8 @@ Tensor linear(Pass& pass, const Tensor& x, const Parameter& weight, const Parame
   if (!needs_grad(pass, {&x}) && !weight.wants_grad(pass) && !bias_trained) return y;
   pass.tape->record(
       "linear", y,
-      [x = Saved(weight.wants_grad(pass) ? x : x.without_data()), &weight, bias, operands](
-          Pass& p, const Tensor& dy) { backward(p, x.get("linear"), weight, bias, operands, dy); });
+      [x = Saved::remakeable(weight.wants_grad(pass) ? x : x.without_data()), &weight, bias,
+       operands](Pass& p, const Tensor& dy) { backward(p, x, weight, bias, operands, dy); });
   return y;
 }
 

@@ -4,12 +4,20 @@
 #include "runtime/tape.h"
 
 namespace fathom {
+namespace {
+
+Tensor forward(Pass& pass, const Tensor& gate_up) {
+  Tensor y = pass.empty({gate_up.rows(), gate_up.cols() / 2}, gate_up.dtype());
+  pass.kernels.swiglu(pass.stream, gate_up.read(), y.write());
+  return y;
+}
+
+}  // namespace
 
 Tensor swiglu(Pass& pass, const Tensor& gate_up) {
   FATHOM_CHECK(gate_up.cols() % 2 == 0, "swiglu: gate_up is ", gate_up.shape(),
                "; expected an even last dim, gate and up side by side");
-  Tensor y = pass.empty({gate_up.rows(), gate_up.cols() / 2}, gate_up.dtype());
-  pass.kernels.swiglu(pass.stream, gate_up.read(), y.write());
+  Tensor y = forward(pass, gate_up);
   if (!needs_grad(pass, {&gate_up})) return y;
 
   pass.tape->record("swiglu", y, [gate_up = Saved(gate_up)](Pass& p, const Tensor& dy) {
@@ -18,6 +26,9 @@ Tensor swiglu(Pass& pass, const Tensor& gate_up) {
     p.kernels.swiglu_backward(p.stream, in.read(), dy.read(), dgate_up.write());
     p.tape->add_grad(p, in, dgate_up);
   });
+  y.slot()->remake = [gate_up = Saved(gate_up)](Pass& p) {
+    return forward(p, gate_up.get("swiglu"));
+  };
   return y;
 }
 
