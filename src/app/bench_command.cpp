@@ -81,11 +81,17 @@ Json peak_row(const std::string& op, const char* rate, double value, const Devic
 
 void print_peaks(const MachinePeaks& peaks, const Device& device, bool json) {
   print_row(peak_row("peak_fma", "gflops", peaks.fma_gflops, device), json);
+  if (peaks.tile_gflops > 0) {
+    Json tiles = peak_row("peak_amx", "gflops", peaks.tile_gflops, device);
+    tiles["dtype"] = "bf16";
+    print_row(tiles, json);
+  }
   print_row(peak_row("peak_read", "gbytes_s", peaks.read_gbytes_s, device), json);
   print_row(peak_row("peak_copy", "gbytes_s", peaks.copy_gbytes_s, device), json);
 }
 
-// Compute-bound rows are judged by the FMA ceiling, the others by the memory's.
+// Compute-bound rows are judged by the ceiling of the device's products, the others by the
+// memory's.
 Json measure(const BenchRow& bench, Device& device, const MachinePeaks& peaks,
              const TimingBudget& budget) {
   Pass pass = device.pass();
@@ -100,7 +106,8 @@ Json measure(const BenchRow& bench, Device& device, const MachinePeaks& peaks,
   row["p95_us"] = timing.p95_us;
   row["gflops"] = bench.flops > 0 ? Json(gflops) : Json();
   row["gbytes_s"] = bench.bytes > 0 ? Json(gbytes_s) : Json();
-  row["of_peak"] = bench.flops > 0 ? gflops / peaks.fma_gflops : gbytes_s / peaks.read_gbytes_s;
+  row["of_peak"] =
+      bench.flops > 0 ? gflops / peaks.product_gflops(device) : gbytes_s / peaks.read_gbytes_s;
   row["foreign_load"] = timing.foreign_load < 0 ? Json() : Json(timing.foreign_load);
   return row;
 }

@@ -9,10 +9,15 @@ namespace fathom {
 MachinePeaks measure_peaks(const Device& device) {
   MachinePeaks peaks;
   peaks.fma_gflops = measure_fma_peak(device.cpu());
+  peaks.tile_gflops = measure_tile_peak(device.cpu());
   const MemoryBandwidth memory = measure_memory_bandwidth();
   peaks.read_gbytes_s = memory.read_gbytes_s;
   peaks.copy_gbytes_s = memory.copy_gbytes_s;
   return peaks;
+}
+
+double MachinePeaks::product_gflops(const Device& device) const {
+  return device.precision() == Precision::kBF16 ? tile_gflops : fma_gflops;
 }
 
 Json machine_json(const Device& device) {

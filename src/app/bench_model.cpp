@@ -137,13 +137,13 @@ Json bench_training(Device& device, const ModelBenchOptions& options, const Mach
   Json row = Json::object({{"op", "train_step"}});
   row["shape"] = concat(options.preset, " ", batch.layout.sequences(), "x",
                         batch.tokens() / batch.layout.sequences());
-  row["dtype"] = "f32";
+  row["dtype"] = name(device.precision());
   row["threads"] = device.threads();
   row["median_us"] = compute_us;
   row["p95_us"] = quantile(times.compute_us, 0.95);
   row["gflops"] = gflops;
   row["gbytes_s"] = nullptr;
-  row["of_peak"] = gflops / peaks.fma_gflops;
+  row["of_peak"] = gflops / peaks.product_gflops(device);
   row["foreign_load"] = load_json(foreign.cores());
   row["tokens_per_s"] = 1e6 * static_cast<double>(batch.tokens()) / (compute_us + optimizer_us);
   row["optimizer_us"] = optimizer_us;
@@ -190,7 +190,7 @@ Json bench_rollout(Device& device, const ModelBenchOptions& options) {
   Json row = Json::object({{"op", "rollout"}});
   row["shape"] =
       concat(options.preset, " ", kRolloutPrompts, "x(", kRolloutPrompt, "+", kRolloutAnswer, ")");
-  row["dtype"] = "f32";
+  row["dtype"] = name(device.precision());
   row["threads"] = device.threads();
   row["median_us"] = median_us;
   row["p95_us"] = quantile(samples, 0.95);

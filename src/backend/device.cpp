@@ -8,6 +8,8 @@
 
 namespace fathom {
 
+const char* name(Precision precision) { return precision == Precision::kBF16 ? "bf16" : "f32"; }
+
 Device Device::open(const DeviceConfig& config) {
   FATHOM_CHECK(config.threads >= 0, "device: threads is ", config.threads,
                ", expected 1 or more, or 0 for all");
@@ -32,6 +34,7 @@ void Device::use_bf16() {
         "precision bf16 needs AMX tiles, which this processor, its system or --isa does not give; ",
         "without them f32 is faster. Use --precision f32");
   }
+  state_->precision = Precision::kBF16;
   use_bf16_products(state_->kernels, state_->choices);
   check_products(state_->kernels, state_->choices, reference_bf16_kernels());
 }

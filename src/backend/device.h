@@ -20,6 +20,8 @@ enum class Precision {
   kBF16,  // operands rounded to bf16, sums in f32; needs AMX
 };
 
+const char* name(Precision precision);  // "f32", "bf16"
+
 struct DeviceConfig {
   Precision precision = Precision::kF32;
   Isa isa = Isa::kAmx;      // kernels above this are not used
@@ -39,6 +41,7 @@ class Device {
   const CpuFeatures& cpu() const { return state_->cpu; }  // as far as `isa` lets it be used
   const std::vector<KernelChoice>& choices() const { return state_->choices; }
   int threads() const { return state_->threads; }
+  Precision precision() const { return state_->precision; }  // of the operands of products
 
   // A pass without tape, statistics or cache.
   Pass pass() { return {state_->kernels, *state_->memory}; }
@@ -53,6 +56,7 @@ class Device {
     std::vector<KernelChoice> choices;
     std::unique_ptr<Allocator> memory;
     int threads = 0;
+    Precision precision = Precision::kF32;
   };
   explicit Device(std::unique_ptr<State> state) : state_(std::move(state)) {}
   void use_bf16();

@@ -287,6 +287,29 @@ void multiply_block(const Block& p) {
 
 constexpr BlockKernel kKernel = {&multiply_block, kWide, kWide};
 
+// As in a product: four tiles of c, two of a and two of b, all in registers.
+constexpr int64_t kBurstOperations = 4 * 2 * kSide * kSide * kDepth;
+float tile_burst(int64_t rounds) {
+  const Tiles tiles;
+  alignas(64) float values[kTileFloats] = {};
+  _tile_loadd(4, values, 64);
+  _tile_loadd(5, values, 64);
+  _tile_loadd(6, values, 64);
+  _tile_loadd(7, values, 64);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (int64_t r = 0; r < rounds; ++r) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, values, 64);
+  return values[0];
+}
+
 }  // namespace
 }  // namespace fathom::products
 
@@ -319,6 +342,10 @@ void grouped_bf16_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View 
 
 void grouped_bf16_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live) {
   products::grouped_tn(kKernel, a, offsets, b, c, live);
+}
+
+MultiplyAddBurst multiply_add_burst() {
+  return {&products::tile_burst, products::kBurstOperations};
 }
 
 }  // namespace fathom::amx

@@ -38,6 +38,12 @@ void grouped_bf16_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View 
 void grouped_bf16_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
 }  // namespace reference
 
+// Multiply-adds in registers alone, for the peaks below.
+struct MultiplyAddBurst {
+  float (*run)(int64_t rounds) = nullptr;
+  int64_t operations = 0;  // in a round
+};
+
 // On tile instructions, after request_amx() (base/cpu.h).
 namespace amx {
 void matmul_bf16_nt(Stream*, ConstView a, ConstView b, View c, bool accumulate);
@@ -46,13 +52,8 @@ void matmul_bf16_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
 void grouped_bf16_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_bf16_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_bf16_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
+MultiplyAddBurst multiply_add_burst();
 }  // namespace amx
-
-// Multiply-adds in registers alone, for measure_fma_peak.
-struct MultiplyAddBurst {
-  float (*run)(int64_t rounds) = nullptr;
-  int64_t operations = 0;  // in a round
-};
 
 namespace cpu {
 void add_bias(Stream*, ConstView b, View y);
@@ -83,7 +84,8 @@ std::vector<BenchRow> matmul_bench();
 
 // What this machine can do at best, with the compute threads of base/team.h: the ceilings that
 // bench rows are judged by. Each takes a fraction of a second.
-double measure_fma_peak(const CpuFeatures& cpu);  // GFLOP/s, f32, a multiply-add is two operations
+double measure_fma_peak(const CpuFeatures& cpu);   // GFLOP/s, f32, a multiply-add is two operations
+double measure_tile_peak(const CpuFeatures& cpu);  // the same for bf16 operands on AMX; 0: none
 
 struct MemoryBandwidth {
   double read_gbytes_s = 0;

@@ -123,6 +123,15 @@ float plain_burst(int64_t rounds) {
   return total;
 }
 
+// Every thread of the team at once; `operations` each.
+double burst_gflops(const MultiplyAddBurst& burst, int64_t operations) {
+  const int64_t rounds = operations / burst.operations;
+  volatile float keep = 0;
+  const double seconds = best_seconds(
+      [&] { share_tasks(team_size(), [&](int64_t, int) { keep = burst.run(rounds); }); });
+  return static_cast<double>(team_size() * rounds * burst.operations) / seconds / 1e9;
+}
+
 }  // namespace
 
 // Layers of the presets tiny (2048 tokens), small (4096) and v3-nano (1500), experts in training
@@ -159,11 +168,12 @@ double measure_fma_peak(const CpuFeatures& cpu) {
   MultiplyAddBurst burst{&plain_burst, 64};
   if (cpu.avx2 && cpu.fma)
     burst = cpu.avx512 ? avx512::multiply_add_burst() : avx2::multiply_add_burst();
-  const auto rounds = int64_t{40'000'000} / burst.operations * 10;
-  volatile float keep = 0;
-  const double seconds = best_seconds(
-      [&] { share_tasks(team_size(), [&](int64_t, int) { keep = burst.run(rounds); }); });
-  return static_cast<double>(team_size() * rounds * burst.operations) / seconds / 1e9;
+  return burst_gflops(burst, 400'000'000);
+}
+
+double measure_tile_peak(const CpuFeatures& cpu) {
+  if (!cpu.amx_bf16 || !request_amx()) return 0;
+  return burst_gflops(amx::multiply_add_burst(), 8'000'000'000);
 }
 
 MemoryBandwidth measure_memory_bandwidth() {

@@ -439,6 +439,13 @@ TEST(MachinePeaks, AreMeasured) {
   const double plain = measure_fma_peak(capped(cpu, Isa::kPlain));
   EXPECT_GT(plain, 0.1);
   EXPECT_GE(measure_fma_peak(capped(cpu, Isa::kAvx2)), cpu.avx2 && cpu.fma ? plain : 0.1);
+  const double tiles = measure_tile_peak(cpu);
+  if (cpu.amx_bf16 && request_amx()) {
+    EXPECT_GT(tiles, plain);
+  } else {
+    EXPECT_EQ(tiles, 0);
+  }
+  EXPECT_EQ(measure_tile_peak(capped(cpu, Isa::kAvx512)), 0);
   const MemoryBandwidth memory = measure_memory_bandwidth();
   EXPECT_GT(memory.read_gbytes_s, 0.1);
   EXPECT_GT(memory.copy_gbytes_s, 0.1);
