@@ -58,10 +58,12 @@ Document problem_conversation(const Tokenizer& tokenizer, const Problem& problem
 
 MixtureConfig pretraining_mixture(bool quick) {
   MixtureConfig config;
-  config.tasks = {{{"modsum", 6}, quick ? 0.3 : 0.2},
-                  {{"add", 2}, quick ? 0.3 : 0.35},
-                  {{"sort", 6}, 0.1},
-                  {{"countdown3", 3}, quick ? 0.3 : 0.35}};
+  // Worked sums come late on some seeds where they are rare; where a later chapter teaches
+  // addition, it is left half learned.
+  config.tasks = {{{"modsum", 6}, quick ? 0.5 : 0.33},
+                  {{"add", 2}, quick ? 0.2 : 0.24},
+                  {{"sort", 6}, quick ? 0.1 : 0.11},
+                  {{"countdown3", 3}, quick ? 0.2 : 0.32}};
   return config;
 }
 

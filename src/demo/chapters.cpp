@@ -153,7 +153,6 @@ Json train_chapter(const DemoStage& stage, const ChapterTitle& title,
   Progress at = restore_progress(stage, title, trainer);
   MetricsWriter metrics(metrics_path(stage, title.name), at.step);
   const Timer timer;
-  const ScheduleConfig schedule{ScheduleKind::kCosine, chapter.lr, chapter.warmup_steps, 0.1};
   int64_t steps = chapter.steps, bad = 0;
   double loss = 0;
   for (int64_t round = 0; round < kMostGateRounds; ++round) {
@@ -161,7 +160,7 @@ Json train_chapter(const DemoStage& stage, const ChapterTitle& title,
       stop_if_asked(stage, title, at, timer, trainer);
       const Timer step_timer;
       StepOptions options;
-      options.lr = learning_rate(schedule, std::min(at.step, chapter.steps), chapter.steps);
+      options.lr = chapter_rate(chapter, at.step, extra_steps);
       options.mtp_weight =
           3 * at.step < 2 * chapter.steps ? chapter.mtp_weight : chapter.late_mtp_weight;
       options.bias_update_speed = demo_bias_speed(title.name == "pretrain" ? at.step : 1000);

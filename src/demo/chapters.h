@@ -31,7 +31,7 @@ struct ChapterTitle {
 };
 
 // Trains `decoder`; resumes in the middle after a stop. `gate` is asked when the steps are done:
-// true ends the chapter, false trains `extra_steps` more at the schedule's last rate. Returns
+// true ends the chapter, false trains `extra_steps` more (chapter_rate). Returns
 // {"wall_s", "tokens", "train_s", "steps", "loss"}.
 Json train_chapter(const DemoStage& stage, const ChapterTitle& title,
                    const TrainingChapter& chapter, Decoder& decoder,

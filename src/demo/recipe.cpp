@@ -1,23 +1,21 @@
 #include "demo/recipe.h"
 
 #include "model/presets.h"
+#include "optim/schedule.h"
 
 namespace fathom {
 namespace {
 
 TrainingChapter pretrain_chapter(bool quick) {
   TrainingChapter chapter;
-  chapter.mixture = pretraining_mixture(true);
-  // Addition is left half learned, so that the chapter on it has something to teach.
-  for (MixtureTask& task : chapter.mixture.tasks) {
-    if (task.config.task == "add" && !quick) task.weight = 0.22;
-  }
-  chapter.steps = quick ? 800 : 1200;
+  chapter.mixture = pretraining_mixture(quick);
+  chapter.steps = quick ? 500 : 1200;
   chapter.lr = 3e-3;
   chapter.warmup_steps = 50;
   chapter.weight_decay = 0.1;
-  chapter.mtp_weight = 0.3;
-  chapter.late_mtp_weight = 0.1;
+  // At 0.3 the head delays the worked sums by hundreds of steps on some seeds; it learns at 0.1
+  // too.
+  chapter.mtp_weight = chapter.late_mtp_weight = 0.1;
   return chapter;
 }
 
@@ -44,7 +42,7 @@ DemoRecipe demo_recipe(bool quick, uint64_t seed) {
   // With AdamW's usual eps every noisy gradient makes a full step, and random rewards walk far; at
   // the size of the noise they stay near where they began, while real rewards still move at once.
   recipe.grpo.lr = 1e-4;
-  recipe.grpo.eps = quick ? 1e-8 : 1e-3;
+  recipe.grpo.eps = 2e-3;
   recipe.grpo.mtp_weight = 0;  // the head keeps its skill without
   recipe.grpo.tasks = quick ? std::vector<std::string>{"modsum=32"}
                             : std::vector<std::string>{"modsum=32", "sort=12", "countdown3=20"};
@@ -54,11 +52,21 @@ DemoRecipe demo_recipe(bool quick, uint64_t seed) {
     recipe.second.steps = 60;
     recipe.second.tasks = {"add=64"};
     recipe.second.eps = 1e-8;
+    recipe.second.lr = 2e-4;
     recipe.second.seed = seed + 1000;
   } else {
     recipe.second.steps = 0;
   }
   return recipe;
+}
+
+double chapter_rate(const TrainingChapter& chapter, int64_t step, int64_t extra_steps) {
+  if (step < chapter.steps) {
+    const ScheduleConfig schedule{ScheduleKind::kCosine, chapter.lr, chapter.warmup_steps, 0.1};
+    return learning_rate(schedule, step, chapter.steps);
+  }
+  const ScheduleConfig again{ScheduleKind::kCosine, chapter.lr, 0, 0.1};
+  return learning_rate(again, (step - chapter.steps) % extra_steps, extra_steps);
 }
 
 double demo_bias_speed(int64_t step) { return step < 100 ? 0.01 : 0.001; }

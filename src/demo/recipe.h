@@ -43,6 +43,11 @@ struct DemoRecipe {
 
 DemoRecipe demo_recipe(bool quick, uint64_t seed);
 
+// The learning rate of `step`: the chapter's own schedule, then for each `extra_steps` that a gate
+// adds once more from the full rate down to a tenth, for a skill that is not there at a low rate
+// does not come at a low rate.
+double chapter_rate(const TrainingChapter& chapter, int64_t step, int64_t extra_steps);
+
 // "expert correction bias" speed: fast while the biases find their place, then slow.
 double demo_bias_speed(int64_t step);
 
