@@ -52,7 +52,7 @@ DemoRecipe demo_recipe(bool quick, uint64_t seed) {
     recipe.second.steps = 60;
     recipe.second.tasks = {"add=64"};
     recipe.second.eps = 1e-8;
-    recipe.second.lr = 2e-4;
+    recipe.second.lr = 1.5e-4;
     recipe.second.seed = seed + 1000;
   } else {
     recipe.second.steps = 0;
