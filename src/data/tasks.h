@@ -39,7 +39,7 @@ struct MixtureConfig {
   Split split = Split::kTrain;
 };
 
-// The mixtures of the nano recipe.
+// The mixtures of the demo's recipes (demo/recipe.h).
 MixtureConfig pretraining_mixture(bool quick);
 MixtureConfig cold_start_mixture();
 

@@ -446,6 +446,19 @@ TEST(DemoRecipe, QuickIsShorterAndHasNoSecondTask) {
   EXPECT_EQ(quick.second.steps, 0);
 }
 
+TEST(DemoRecipe, StepsThatAGateAddsBeginAtTheFullRate) {
+  TrainingChapter chapter;
+  chapter.steps = 100;
+  chapter.lr = 0.01;
+  chapter.warmup_steps = 10;
+  EXPECT_LT(chapter_rate(chapter, 0, 40), 0.0011);
+  EXPECT_NEAR(chapter_rate(chapter, 99, 40), 0.001, 1e-4);
+  EXPECT_NEAR(chapter_rate(chapter, 100, 40), 0.01, 1e-4);
+  EXPECT_NEAR(chapter_rate(chapter, 139, 40), 0.001, 1e-4);
+  EXPECT_EQ(chapter_rate(chapter, 140, 40), chapter_rate(chapter, 100, 40));
+  EXPECT_THROW(chapter_rate(chapter, 100, 0), Error);  // a chapter without a gate ends there
+}
+
 // The second chapter is about one task that the first exam did not ask for.
 TEST(DemoRecipe, TheSecondTaskIsTheOneThatItsChapterTrains) {
   const DemoRecipe recipe = demo_recipe(false, 5);

@@ -1,5 +1,6 @@
 #include "demo/recipe.h"
 
+#include "base/error.h"
 #include "model/presets.h"
 #include "optim/schedule.h"
 
@@ -65,6 +66,8 @@ double chapter_rate(const TrainingChapter& chapter, int64_t step, int64_t extra_
     const ScheduleConfig schedule{ScheduleKind::kCosine, chapter.lr, chapter.warmup_steps, 0.1};
     return learning_rate(schedule, step, chapter.steps);
   }
+  FATHOM_CHECK(extra_steps > 0, "demo: step ", step, " lies behind the chapter's ", chapter.steps,
+               " steps, and no gate adds more");
   const ScheduleConfig again{ScheduleKind::kCosine, chapter.lr, 0, 0.1};
   return learning_rate(again, (step - chapter.steps) % extra_steps, extra_steps);
 }

@@ -40,7 +40,7 @@ std::string policy_text(const GrpoConfig& config) {
   for (const std::string& task : config.tasks)
     text += concat(&task == &config.tasks.front() ? "" : ", ", task);
   return concat(text, " problems, ", config.group_size, " answers to each; rate ",
-                shortest_number(config.lr));
+                shortest_number(config.lr), ", AdamW eps ", shortest_number(config.eps));
 }
 
 }  // namespace
@@ -51,8 +51,9 @@ std::vector<std::vector<std::string>> recipe_rows(const DemoRecipe& recipe) {
       {"pretraining", documents_text(recipe.pretrain)},
       {"its documents", forms_text(recipe.pretrain.mixture)},
       {"its rates", rates_text(recipe.pretrain)},
-      {"it ends", concat("with ", recipe.least_forced_accuracy,
-                         " right when thinking is forced, else after ", again, " at a time")},
+      {"it ends",
+       concat("with ", recipe.least_forced_accuracy, " right when thinking is forced, else after ",
+              again, " at a time, each from the full rate")},
       {"cold start", documents_text(recipe.cold_start)},
       {"its documents", forms_text(recipe.cold_start.mixture)},
       {"its rates", rates_text(recipe.cold_start)},

@@ -1,7 +1,8 @@
 // y = x · Wᵀ (+ b), the linear layer.
 //   x  [tokens, in]     W  [out, in]     b  [out] or null     y  [tokens, out]     f32 (f64 in
 //   gradient checks)
-// Backward keeps x, or makes it again (GradSlot::remake):  dx = dy · W,  dW += dyᵀ · x,  db += column sums of dy.
+// Backward keeps x, or makes it again (GradSlot::remake):
+//   dx = dy · W,  dW += dyᵀ · x,  db += column sums of dy
 #pragma once
 
 #include "runtime/parameter.h"

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ops/swiglu/swiglu.h"
 #include "ops/testing.h"
 
 namespace fathom {
@@ -71,6 +72,28 @@ TEST(Linear, AFrozenWeightHasNoGradientAndItsInputStillHasOne) {
   // Nothing to differentiate: nothing is recorded.
   linear(pass.taped, random_tensor(pass.plain, {4, 3}, DType::kF32, 2), w);
   EXPECT_TRUE(pass.tape.empty());
+}
+
+TEST(Linear, KeepsNoInputThatCanBeMadeAgain) {
+  TestPass pass;
+  Tensor gate_up = random_tensor(pass.plain, {32, 64}, DType::kF32, 1);
+  Parameter w = random_parameter(pass.plain, "w", {8, 32}, DType::kF32, 2);
+  const Tensor dy = random_tensor(pass.plain, {32, 8}, DType::kF32, 3);
+
+  Tensor kept = swiglu(pass.plain, gate_up);  // without a tape: a constant, which has to be kept
+  const Tensor y = linear(pass.taped, kept, w);
+  pass.tape.backward(pass.taped, {{y, dy}});
+  const std::vector<double> expected = to_doubles(w.grad->value);
+  w.grad->clear();
+  const auto bytes = static_cast<size_t>(kept.bytes());
+  kept = Tensor();
+
+  require_grad(gate_up);
+  const size_t before = pass.memory->in_use();
+  const Tensor again = linear(pass.taped, swiglu(pass.taped, gate_up), w);
+  EXPECT_LT(pass.memory->in_use() - before, bytes);  // the output alone, a quarter of the input
+  pass.tape.backward(pass.taped, {{again, dy}});
+  EXPECT_EQ(to_doubles(w.grad->value), expected);
 }
 
 TEST(Linear, GivesTheSameBitsWithAndWithoutTape) {
