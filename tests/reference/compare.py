@@ -70,7 +70,9 @@ def compare_greedy(options, folder, model, ids, ids_file):
         raise Differs(f"greedy: {len(got)} tokens, expected {GREEDY_TOKENS}")
     # Past the end token, as `--ignore-eos` goes: it may be chosen and ends nothing.
     model.generation_config.eos_token_id = None
-    expected = model.generate(ids[None], max_new_tokens=GREEDY_TOKENS, do_sample=False)[0]
+    # Every id counts, also one that happens to be the padding: without a mask it would be left out.
+    expected = model.generate(ids[None], attention_mask=torch.ones_like(ids[None]),
+                              max_new_tokens=GREEDY_TOKENS, do_sample=False)[0]
     expected = expected[ids.numel():].tolist()
     if got == expected:
         return f"greedy: the same {GREEDY_TOKENS} tokens"
