@@ -11,6 +11,7 @@ namespace fathom::products {
 namespace {
 
 constexpr int64_t kLineFloats = 16;  // of a cache line
+constexpr int64_t kPanelCost = 6;    // of a BlockKernel
 
 // Brings columns of b, rows in its natural layout, into a panel: [k, width].
 template <class V, class Rows>

@@ -29,6 +29,10 @@ struct Block {
 struct BlockKernel {
   void (*multiply)(const Block&) = nullptr;
   int64_t tile_rows = 0, tile_columns = 0;
+  // What bringing a panel (tile_columns of b) into place costs, in rows of a multiplied with it,
+  int64_t panel_cost = 0;
+  // and what bringing a row of a into place costs, in panels multiplied with it.
+  int64_t row_cost = 0;
 };
 
 void matmul(const BlockKernel& kernel, Form form, ConstView a, ConstView b, View c,

@@ -17,7 +17,7 @@
 #include "ops/matmul/kernels.h"
 
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,prfchw")
 
 namespace fathom::products {
 namespace {
@@ -55,6 +55,10 @@ FATHOM_INLINE __mmask16 first(int64_t count) {
 }
 
 // 16 pairs (k, k + 1) of a row.
+FATHOM_INLINE __m512i pairs_along(const float* row) {
+  return reinterpret_cast<__m512i>(
+      _mm512_cvtne2ps_pbh(_mm512_loadu_ps(row + 16), _mm512_loadu_ps(row)));
+}
 FATHOM_INLINE __m512i pairs_along(const float* row, int64_t count) {
   const __m512 low = _mm512_maskz_loadu_ps(first(count), row);
   const __m512 high = _mm512_maskz_loadu_ps(first(count - 16), row + 16);
@@ -103,6 +107,11 @@ FATHOM_INLINE void transpose(__m512i (&x)[16]) {
 // exist.
 FATHOM_INLINE void load_along(const float* from, int64_t step, int64_t rows, int64_t steps,
                               __m512i (&x)[16]) {
+  if (rows >= kSide && steps >= kDepth) [[likely]] {
+    FATHOM_UNROLL
+    for (int i = 0; i < 16; ++i) x[i] = pairs_along(from + i * step);
+    return;
+  }
   FATHOM_UNROLL
   for (int i = 0; i < 16; ++i)
     x[i] = i < rows ? pairs_along(from + i * step, steps) : _mm512_setzero_si512();
@@ -145,6 +154,20 @@ void pack(const float* from, int64_t step, int64_t count, int64_t k, float* to) 
   }
 }
 
+// pack<true, false>() row after row: a long matrix streams through the caches in its own order.
+void pack_strip(const float* from, int64_t step, int64_t rows, int64_t k, float* to) {
+  for (int64_t i = 0; i < kWide; ++i, from += step) {
+    float* tile_row = to + i / kSide * kTileFloats + i % kSide * kSide;
+    int64_t p = 0;
+    for (; i < rows && p + kDepth <= k; p += kDepth, tile_row += 2 * kTileFloats)
+      _mm512_store_si512(tile_row, pairs_along(from + p));
+    for (; p < k; p += kDepth, tile_row += 2 * kTileFloats) {
+      _mm512_store_si512(tile_row,
+                         i < rows ? pairs_along(from + p, k - p) : _mm512_setzero_si512());
+    }
+  }
+}
+
 template <int kTile>
 FATHOM_INLINE void zero_tile() {
   asm volatile("tilezero %%tmm%c0" : : "i"(kTile));
@@ -161,6 +184,34 @@ template <int kC, int kA, int kB>
 FATHOM_INLINE void add_product() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kC), "i"(kA), "i"(kB));
 }
+
+// Memory that is wanted soon, brought near a few lines at a time while tiles multiply: the hardware
+// does not foresee 32 rows that lie apart. `kWrite`: to be written; else it comes no nearer than
+// the second-level cache.
+template <bool kWrite>
+class Ahead {
+ public:
+  Ahead() = default;
+  Ahead(const float* from, int64_t step, int64_t rows, int64_t columns)
+      : from_(from), step_(step), rows_(rows), columns_(columns) {}
+
+  int64_t lines() const { return rows_ * divide_up(columns_, kSide); }
+
+  FATHOM_INLINE void fetch(int64_t lines) {
+    for (; lines > 0 && rows_ > 0; --lines) {
+      __builtin_prefetch(from_ + column_, kWrite ? 1 : 0, kWrite ? 3 : 2);
+      column_ += kSide;
+      if (column_ < columns_) continue;
+      column_ = 0;
+      from_ += step_;
+      --rows_;
+    }
+  }
+
+ private:
+  const float* from_ = nullptr;
+  int64_t step_ = 0, rows_ = 0, columns_ = 0, column_ = 0;
+};
 
 // Up to 32 x 32 of c: tiles 0 and 1 above 2 and 3. A tile that is not whole passes through a
 // buffer.
@@ -201,28 +252,44 @@ class Square {
   int64_t step_, rows_, columns_;
 };
 
-// a and b: packed strip and panel of k steps.
-void multiply_square(const float* a, const float* b, int64_t k, const Square& c, bool load_c) {
-  const bool tall = c.tall(), wide = c.wide();
-  c.begin<0>(load_c);
-  c.begin<1>(load_c);
-  c.begin<2>(load_c);
-  c.begin<3>(load_c);
+// Adds the products of a packed strip and panel of k steps; `meanwhile` is called with each step.
+template <bool kTall, bool kWideEnough, class Meanwhile>
+FATHOM_INLINE void add_products(const float* a, const float* b, int64_t k,
+                                const Meanwhile& meanwhile) {
   for (int64_t p = 0; p < k; p += kDepth) {
     load_tile<4>(a, kSide);
     load_tile<6>(b, kSide);
     add_product<0, 4, 6>();
-    if (wide) {
+    if constexpr (kWideEnough) {
       load_tile<7>(b + kTileFloats, kSide);
       add_product<1, 4, 7>();
     }
-    if (tall) {
+    if constexpr (kTall) {
       load_tile<5>(a + kTileFloats, kSide);
       add_product<2, 5, 6>();
-      if (wide) add_product<3, 5, 7>();
+      if constexpr (kWideEnough) add_product<3, 5, 7>();
     }
     a += 2 * kTileFloats;
     b += 2 * kTileFloats;
+    meanwhile();
+  }
+}
+
+template <class Meanwhile>
+void multiply_square(const float* a, const float* b, int64_t k, const Square& c, bool load_c,
+                     const Meanwhile& meanwhile) {
+  c.begin<0>(load_c);
+  c.begin<1>(load_c);
+  c.begin<2>(load_c);
+  c.begin<3>(load_c);
+  if (c.tall() && c.wide()) {
+    add_products<true, true>(a, b, k, meanwhile);
+  } else if (c.tall()) {
+    add_products<true, false>(a, b, k, meanwhile);
+  } else if (c.wide()) {
+    add_products<false, true>(a, b, k, meanwhile);
+  } else {
+    add_products<false, false>(a, b, k, meanwhile);
   }
   c.finish<0>();
   c.finish<1>();
@@ -232,6 +299,24 @@ void multiply_square(const float* a, const float* b, int64_t k, const Square& c,
 
 // Floats that 32 rows or columns take when packed.
 int64_t packed_floats(int64_t k) { return divide_up(k, kDepth) * 2 * kTileFloats; }
+
+// The rows of a (or its columns, for kTn) from `i` on that the next strip packs.
+Ahead<false> strip_ahead(const Block& p, int64_t i) {
+  if (i >= p.m) return {};
+  const int64_t rows = std::min(kWide, p.m - i);
+  if (p.form == Form::kTn) return {p.a + i, p.a_step, p.k, rows};
+  return {p.a + i * p.a_step, p.a_step, rows, p.k};
+}
+
+// The square of c at (i, j), or the first one of the next strip where j is past the last.
+Ahead<true> square_ahead(const Block& p, int64_t i, int64_t j) {
+  if (j >= p.n) {
+    i += kWide;
+    j = 0;
+  }
+  if (i >= p.m) return {};
+  return {p.c + i * p.c_step + j, p.c_step, std::min(kWide, p.m - i), std::min(kWide, p.n - j)};
+}
 
 // Part of a block whose packed columns of b fit the second-level cache.
 void multiply_part(const Block& p, float* memory) {
@@ -247,16 +332,24 @@ void multiply_part(const Block& p, float* memory) {
       pack<false, false>(p.b + j, p.b_step, columns, p.k, to);
     }
   }
+  const int64_t steps = divide_up(p.k, kDepth), squares = divide_up(p.n, kWide);
   for (int64_t i = 0; i < p.m; i += kWide) {
     const int64_t rows = std::min(kWide, p.m - i);
     if (p.form == Form::kTn) {
       pack<false, true>(p.a + i, p.a_step, rows, p.k, strip);
     } else {
-      pack<true, false>(p.a + i * p.a_step, p.a_step, rows, p.k, strip);
+      pack_strip(p.a + i * p.a_step, p.a_step, rows, p.k, strip);
     }
+    Ahead<false> next_a = strip_ahead(p, i + kWide);
+    const int64_t a_lines = divide_up(next_a.lines(), steps * squares);
     for (int64_t j = 0; j < p.n; j += kWide) {
       const Square c(p.c + i * p.c_step + j, p.c_step, rows, std::min(kWide, p.n - j));
-      multiply_square(strip, panels + j / kWide * packed, p.k, c, p.accumulate);
+      Ahead<true> next_c = square_ahead(p, i, j + kWide);
+      const int64_t c_lines = divide_up(next_c.lines(), steps);
+      multiply_square(strip, panels + j / kWide * packed, p.k, c, p.accumulate, [&] {
+        next_a.fetch(a_lines);
+        next_c.fetch(c_lines);
+      });
     }
   }
 }
@@ -285,7 +378,7 @@ void multiply_block(const Block& p) {
   }
 }
 
-constexpr BlockKernel kKernel = {&multiply_block, kWide, kWide};
+constexpr BlockKernel kKernel = {&multiply_block, kWide, kWide, 48, 2};
 
 // As in a product: four tiles of c, two of a and two of b, all in registers.
 constexpr int64_t kBurstOperations = 4 * 2 * kSide * kSide * kDepth;

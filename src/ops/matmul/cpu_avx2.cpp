@@ -74,7 +74,8 @@ struct Avx2 {
   }
 };
 
-constexpr BlockKernel kKernel = {&multiply_block<Avx2>, Avx2::kTileRows, kPanelColumns<Avx2>};
+constexpr BlockKernel kKernel = {&multiply_block<Avx2>, Avx2::kTileRows, kPanelColumns<Avx2>,
+                                 kPanelCost, 0};
 constexpr auto* kBurst = &multiply_add_burst<Avx2>;
 constexpr int64_t kBurstOperations = 4 * Avx2::kTileRows * Avx2::kLanes;
 

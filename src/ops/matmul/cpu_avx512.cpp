@@ -83,7 +83,8 @@ struct Avx512 {
   }
 };
 
-constexpr BlockKernel kKernel = {&multiply_block<Avx512>, Avx512::kTileRows, kPanelColumns<Avx512>};
+constexpr BlockKernel kKernel = {&multiply_block<Avx512>, Avx512::kTileRows, kPanelColumns<Avx512>,
+                                 kPanelCost, 0};
 constexpr auto* kBurst = &multiply_add_burst<Avx512>;
 constexpr int64_t kBurstOperations = 4 * Avx512::kTileRows * Avx512::kLanes;
 

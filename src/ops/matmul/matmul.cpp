@@ -10,8 +10,6 @@ namespace {
 
 // Below so many multiply-adds a product stays on the calling thread: about a microsecond.
 constexpr int64_t kSerialWork = 1 << 17;
-// What bringing one row of b into place costs, in rows of a multiplied with it.
-constexpr int64_t kPackingRows = 6;
 
 // Larger products are cut into shares of about so many, half a millisecond each, so that a thread
 // that loses its processor holds up little. Small shares cost kTn 5 to 15 %, since it packs both
@@ -49,12 +47,13 @@ Block part_of(const Block& whole, Range rows, Range columns) {
 }
 
 // Into how many bands of rows c is cut so that the largest of `shares` blocks is cheapest.
-int64_t best_bands(int64_t rows, int64_t panels, int64_t shares) {
+int64_t best_bands(const BlockKernel& kernel, int64_t rows, int64_t panels, int64_t shares) {
   int64_t best = 1, best_cost = 0;
   for (int64_t bands = 1; bands <= shares; ++bands) {
     if (shares % bands != 0) continue;
-    const int64_t cost =
-        divide_up(panels, shares / bands) * (divide_up(rows, bands) + kPackingRows);
+    const int64_t block_rows = divide_up(rows, bands);
+    const int64_t cost = divide_up(panels, shares / bands) * (block_rows + kernel.panel_cost) +
+                         block_rows * kernel.row_cost;
     if (bands == 1 || cost < best_cost) {
       best = bands;
       best_cost = cost;
@@ -66,7 +65,7 @@ int64_t best_bands(int64_t rows, int64_t panels, int64_t shares) {
 // Block `number` of `shares` of a product.
 void multiply_share(const BlockKernel& kernel, const Block& whole, int64_t number, int64_t shares) {
   const int64_t panels = divide_up(whole.n, kernel.tile_columns);
-  const int64_t bands = best_bands(whole.m, panels, shares);
+  const int64_t bands = best_bands(kernel, whole.m, panels, shares);
   const Range rows = share(whole.m, bands, number % bands);
   Range columns = share(panels, shares / bands, number / bands);
   columns.begin *= kernel.tile_columns;
@@ -80,12 +79,12 @@ struct Place {
   int64_t panel = 0, row = 0;
 };
 
-// Where `cost` of the block is done, when each panel costs k · (m + kPackingRows).
-Place place_at(const Block& block, int64_t panels, int64_t tile_rows, int64_t cost) {
-  const int64_t panel_cost = block.k * (block.m + kPackingRows);
+// Where `cost` of the block is done, when each panel costs k · (m + panel_cost).
+Place place_at(const BlockKernel& kernel, const Block& block, int64_t panels, int64_t cost) {
+  const int64_t panel_cost = block.k * (block.m + kernel.panel_cost);
   if (cost <= 0) return {0, 0};
   if (cost >= panels * panel_cost) return {panels, 0};
-  const int64_t row = cost % panel_cost / block.k / tile_rows * tile_rows;
+  const int64_t row = cost % panel_cost / block.k / kernel.tile_rows * kernel.tile_rows;
   return {cost / panel_cost, std::min(row, block.m)};
 }
 
@@ -112,7 +111,7 @@ void multiply_groups(const BlockKernel& kernel, Form form, int64_t groups, const
   int64_t total = 0;
   const auto panels = [&](const Block& block) { return divide_up(block.n, kernel.tile_columns); };
   const auto cost = [&](const Block& block) {
-    return block.m == 0 ? 0 : panels(block) * block.k * (block.m + kPackingRows);
+    return block.m == 0 ? 0 : panels(block) * block.k * (block.m + kernel.panel_cost);
   };
   for (int64_t g = 0; g < groups; ++g) total += cost(at(g));
 
@@ -124,9 +123,8 @@ void multiply_groups(const BlockKernel& kernel, Form form, int64_t groups, const
       const Block block = at(g);
       const int64_t end = begin + cost(block);
       if (begin < end && end > mine.begin) {
-        multiply_between(kernel, block,
-                         place_at(block, panels(block), kernel.tile_rows, mine.begin - begin),
-                         place_at(block, panels(block), kernel.tile_rows, mine.end - begin));
+        multiply_between(kernel, block, place_at(kernel, block, panels(block), mine.begin - begin),
+                         place_at(kernel, block, panels(block), mine.end - begin));
       }
       begin = end;
     }
@@ -155,7 +153,7 @@ void matmul(const BlockKernel& kernel, Form form, ConstView a, ConstView b, View
                     form == Form::kTn ? a.rows() : a.cols(),
                     accumulate};
   if (whole.m == 0 || whole.n == 0) return;
-  const int64_t shares = shares_of(form, whole.n * whole.k * (whole.m + kPackingRows));
+  const int64_t shares = shares_of(form, whole.n * whole.k * (whole.m + kernel.panel_cost));
   share_tasks(shares, [&](int64_t number, int) { multiply_share(kernel, whole, number, shares); });
 }
 
