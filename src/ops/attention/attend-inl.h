@@ -1,10 +1,12 @@
-// Softmax attention of some query rows over the keys of one head, in blocks of kKeyBlock places.
+// Softmax attention of some query rows over the keys of one head (with few rows: of several heads),
+// in blocks of kKeyBlock places.
 //
-// A block of keys is transposed once, then each tile of rows takes scores = q · keys (lanes are
-// keys), turns them into powers of two relative to the block's own largest score, and mixes the
-// values (lanes are columns). Blocks are joined in ascending order by rescaling, as in
-// arXiv:2205.14135; since a block's result does not depend on the blocks before it, blocks may also
-// be computed apart and joined later with the same bits.
+// A block of keys is transposed once (few rows read them in place: few_rows-inl.h), then each tile
+// of rows takes scores = q · keys (lanes are keys), turns them into powers of two relative to the
+// block's own largest score, and mixes the values (lanes are columns). Blocks are joined in
+// ascending order by rescaling, as in arXiv:2205.14135; since a block's result does not depend on
+// the blocks before it, blocks may also be computed apart and joined later with the same bits.
+//
 // Included once per instruction set, after hwy/foreach_target.h.
 
 // Per-target include guard.
@@ -20,6 +22,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "ops/attention/few_rows-inl.h"
 #include "ops/attention/jobs.h"
 #include "ops/attention/tiles-inl.h"
 #include "ops/vector_math-inl.h"
@@ -61,7 +64,7 @@ class Attend {
   void run() {
     const int64_t places = query_.places();
     for (int64_t begin = 0; begin < places; begin += kKeyBlock) {
-      transpose_keys(begin, std::min(kKeyBlock, places - begin));
+      prepare_keys(begin, std::min(kKeyBlock, places - begin));
       for_each_row_tile([&]<int kRows>(int64_t set, int64_t row)
                             HWY_ATTR { add_block<kRows>(begin, set, row); });
     }
@@ -70,9 +73,9 @@ class Attend {
 
   // One block on its own, into `part`.
   void run_block(int64_t begin, const AttendPart& part) {
-    transpose_keys(begin, std::min(kKeyBlock, query_.places() - begin));
+    prepare_keys(begin, std::min(kKeyBlock, query_.places() - begin));
     for_each_row_tile([&]<int kRows>(int64_t set, int64_t row) HWY_ATTR {
-      const int64_t at = set * query_.rows + row;
+      const int64_t at = row_index(set, row);
       float* mixed = part.mixed + at * job_.v_dim;
       if (query_.limit(set, row + kRows - 1) > begin) {
         block_tile<kRows>(begin, set, row, mixed, job_.v_dim, part.sum + at, part.top + at, false);
@@ -88,7 +91,7 @@ class Attend {
   void join(const AttendPart& parts, int64_t part_floats) {
     const int64_t blocks = round_up(query_.places(), kKeyBlock) / kKeyBlock;
     for_each_row_tile([&]<int kRows>(int64_t set, int64_t row) HWY_ATTR {
-      const int64_t at = set * query_.rows + row;
+      const int64_t at = row_index(set, row);
       float* out = out_at(set, row);
       for (int r = 0; r < kRows; ++r) {
         std::copy_n(parts.mixed + (at + r) * job_.v_dim, job_.v_dim, out + r * query_.out_row);
@@ -107,19 +110,32 @@ class Attend {
  private:
   template <class Fn>
   void for_each_row_tile(const Fn& fn) {
-    for (int64_t set = 0; set < query_.sets; ++set) {
-      for_each_tile(0, query_.rows, [&]<int kRows>(int64_t row) HWY_ATTR {
-        fn.template operator()<kRows>(set, row);
-      });
+    for (head_ = 0; head_ < query_.kv_heads; ++head_) {
+      for (int64_t set = 0; set < query_.sets; ++set) {
+        for_each_tile(0, query_.rows, [&]<int kRows>(int64_t row) HWY_ATTR {
+          fn.template operator()<kRows>(set, row);
+        });
+      }
     }
   }
 
-  float* out_at(int64_t set, int64_t row) const {
-    return query_.out + set * query_.out_set + row * query_.out_row;
+  int64_t row_index(int64_t set, int64_t row) const {
+    return (head_ * query_.sets + set) * query_.rows + row;
   }
 
-  void transpose_keys(int64_t begin, int64_t count) {
+  float* out_at(int64_t set, int64_t row) const {
+    return query_.out + head_ * query_.out_head + set * query_.out_set + row * query_.out_row;
+  }
+
+  // What every row tile needs of a block's keys.
+  void prepare_keys(int64_t begin, int64_t count) {
     const KeyRows& keys = job_.keys;
+    if (job_.few_rows) {
+      block_.find(keys, begin, count);
+      const int64_t heads = query_.kv_heads;
+      if (heads > 1) block_.prefetch(count, heads * job_.qk_dim, heads * job_.v_dim);
+      return;
+    }
     transpose_block([&](int64_t j) { return keys.key + keys.row(begin + j) * keys.key_row; }, count,
                     job_.qk_dim, keys_, kKeyBlock);
   }
@@ -129,7 +145,7 @@ class Attend {
   void add_block(int64_t begin, int64_t set, int64_t row) {
     const int64_t limit = query_.limit(set, row + kRows - 1);
     if (limit <= begin) return;
-    const int64_t at = set * query_.rows + row;
+    const int64_t at = row_index(set, row);
     const bool last = limit <= begin + kKeyBlock;
     float* out = out_at(set, row);
     if (begin == 0) {
@@ -147,15 +163,8 @@ class Attend {
   void block_tile(int64_t begin, int64_t set, int64_t row, float* mixed, int64_t mixed_row,
                   float* sum, float* top, bool divide) {
     const int64_t count = std::min(kKeyBlock, query_.limit(set, row + kRows - 1) - begin);
-    Product scores;
-    scores.a = query_.q + set * query_.q_set + row * query_.q_row;
-    scores.a_row = query_.q_row;
-    scores.b = keys_;
-    scores.b_row = kKeyBlock;
-    scores.depth = job_.qk_dim;
-    scores.c = scores_;
-    scores.c_row = kKeyBlock;
-    product_rows<kRows>(scores, 0, round_up(count, kLanes));
+    take_scores<kRows>(query_.q + head_ * query_.q_head + set * query_.q_set + row * query_.q_row,
+                       count);
 
     int64_t limits[kRows];
 #pragma GCC unroll 8
@@ -170,6 +179,24 @@ class Attend {
     float after[kMostLanes];
     hn::StoreU(hn::Div(hn::Set(d, 1.0f), sums), d, after);
     mix_values<kRows>(begin, count, mixed, mixed_row, divide ? after : nullptr);
+  }
+
+  // scores_[r, j] = q[r] · key[j], rounded up to whole vectors of places.
+  template <int kRows>
+  void take_scores(const float* q, int64_t count) {
+    if (job_.few_rows) {
+      return dot_rows<kRows>(
+          {q, query_.q_row, block_.key, head_ * job_.qk_dim, job_.qk_dim, scores_}, count);
+    }
+    Product scores;
+    scores.a = q;
+    scores.a_row = query_.q_row;
+    scores.b = keys_;
+    scores.b_row = kKeyBlock;
+    scores.depth = job_.qk_dim;
+    scores.c = scores_;
+    scores.c_row = kKeyBlock;
+    product_rows<kRows>(scores, 0, round_up(count, kLanes));
   }
 
   // Calls whole(j) for the vectors of places that all rows see in full, then part(j) for the
@@ -253,6 +280,10 @@ class Attend {
   template <int kRows>
   void mix_values(int64_t begin, int64_t count, float* mixed, int64_t mixed_row,
                   const float* after) {
+    if (job_.few_rows) {
+      return mix_rows<kRows>(
+          {scores_, block_.value, head_ * job_.v_dim, count, mixed, mixed_row, after}, job_.v_dim);
+    }
     const KeyRows& keys = job_.keys;
     Product mix;
     mix.a_row = kKeyBlock;
@@ -320,10 +351,12 @@ class Attend {
 
   const AttendJob& job_;
   const QueryRows& query_;
+  int64_t head_ = 0;  // key/value head, within the job
   float* keys_;       // [qk_dim, kKeyBlock], transposed
   float* scores_;     // [tile rows, kKeyBlock]
   float* mixed_;      // [tile rows, v_dim]
   AttendPart total_;  // all blocks so far; `mixed` is the output
+  BlockRows block_;   // with few rows, in place of keys_
 };
 
 }  // namespace HWY_NAMESPACE

@@ -30,7 +30,8 @@ struct KeyRows {
 };
 
 // Query rows in sets: the tokens of each head, or the heads of each token. Row r of set s sees the
-// places [0, limit(s, r)), which never shrink with r.
+// places [0, limit(s, r)), which never shrink with r. With few rows (below) a job takes several
+// key/value heads, each of which has such sets.
 struct QueryRows {
   const float* q = nullptr;
   float* out = nullptr;
@@ -38,6 +39,7 @@ struct QueryRows {
   int64_t q_set = 0, q_row = 0;  // elements from one set or row to the next
   int64_t out_set = 0, out_row = 0;
   int64_t first_limit = 0, limit_set = 0, limit_row = 0;
+  int64_t kv_heads = 1, q_head = 0, out_head = 0;  // and elements from one to the next
 
   int64_t limit(int64_t set, int64_t row) const {
     return first_limit + set * limit_set + row * limit_row;
@@ -45,23 +47,29 @@ struct QueryRows {
   int64_t places() const { return limit(sets - 1, rows - 1); }
 };
 
+constexpr int64_t kFewRows = 8;  // of one key/value head: up to here few_rows is no slower
+
 struct AttendJob {
   QueryRows queries;
   KeyRows keys;
   int64_t qk_dim = 0, v_dim = 0;
-  float scale = 0;       // of q · k
+  float scale = 0;  // of q · k
+  // Keys and values are read row by row instead of transposing keys, and those of neighbouring
+  // key/value heads (qk_dim and v_dim apart) together. Rounds differently; whoever cuts the jobs
+  // decides from their shape alone.
+  bool few_rows = false;
   float* lse = nullptr;  // log-sum-exp at set · lse_set + row · lse_row; null: not wanted
   int64_t lse_set = 0, lse_row = 0;
 
-  int64_t query_rows() const { return queries.sets * queries.rows; }
+  int64_t query_rows() const { return queries.kv_heads * queries.sets * queries.rows; }
 };
 
 // The result of some rows over one block of keys: numerators' weighted sum of values, their plain
 // sum, and the exponent (of two) of the largest score, which both were divided by.
 struct AttendPart {
-  float* mixed = nullptr;  // [sets · rows, v_dim]
-  float* sum = nullptr;    // [sets · rows]
-  float* top = nullptr;    // [sets · rows]
+  float* mixed = nullptr;  // [query_rows(), v_dim]
+  float* sum = nullptr;    // [query_rows()]
+  float* top = nullptr;    // [query_rows()]
 };
 
 // Memory that a job needs beside its part: transposed keys, one tile's scores and results, sums.

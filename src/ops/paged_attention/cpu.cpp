@@ -1,5 +1,6 @@
 // Paged attention on the CPU: the tiles of packed attention, with keys and values found through the
-// pages and read in place. Limited by arithmetic in prefill and by the cache's memory in decode.
+// pages and read in place. Limited by arithmetic in prefill and by the cache's memory in decode,
+// where one job takes all heads of a span, since their keys lie in the same rows.
 #include "base/team.h"
 #include "ops/attention/jobs.h"
 #include "ops/attention/share_jobs.h"
@@ -45,9 +46,10 @@ HWY_EXPORT(paged_join);
 
 constexpr int64_t kJobRows = 128;  // query rows (token times head) that share one job's keys
 constexpr double kSerialProducts = 200000;  // below, a parallel region costs more than it brings
+constexpr double kClaimProducts = 200000;  // about 20 microseconds: small jobs are claimed together
 
 // Rows of a tile are the tokens of one head or the heads of one token, whichever are more; the
-// arithmetic of a row is the same.
+// arithmetic of a row is the same. With few rows a job takes all key/value heads.
 QueryRows query_rows(ConstView q, View out, const AttentionShape& heads, const PagedSpan& span,
                      int64_t first, int64_t tokens, int64_t kv_head) {
   const int64_t group = heads.heads / heads.kv_heads, row = span.row_begin + first;
@@ -61,7 +63,9 @@ QueryRows query_rows(ConstView q, View out, const AttentionShape& heads, const P
                  .out_row = out.row_stride,
                  .first_limit = span.length - span.rows + first + 1,
                  .limit_set = 0,
-                 .limit_row = 1};
+                 .limit_row = 1,
+                 .q_head = group * heads.qk_dim,
+                 .out_head = group * heads.v_dim};
   if (tokens < group) {
     std::swap(rows.sets, rows.rows);
     std::swap(rows.q_set, rows.q_row);
@@ -71,17 +75,26 @@ QueryRows query_rows(ConstView q, View out, const AttentionShape& heads, const P
   return rows;
 }
 
+// Decided by the span alone: a row's bits must not depend on the other spans.
+bool few_rows(const AttentionShape& heads, const PagedSpan& span) {
+  return span.rows * heads.heads <= kFewRows * heads.kv_heads;
+}
+
 std::vector<AttendJob> paged_jobs(ConstView q, ConstView cache, std::span<const PagedSpan> spans,
                                   const PagedShape& shape, View out) {
   const AttentionShape& heads = shape.attention;
-  const int64_t job_tokens = std::max<int64_t>(1, kJobRows * heads.kv_heads / heads.heads);
+  const int64_t group = heads.heads / heads.kv_heads;
+  const int64_t job_tokens = std::max<int64_t>(1, kJobRows / group);
   std::vector<AttendJob> jobs;
+  jobs.reserve(spans.size());
   for (const PagedSpan& span : spans) {
-    for (int64_t g = 0; g < heads.kv_heads; ++g) {
+    const bool few = few_rows(heads, span);
+    for (int64_t g = 0; g < heads.kv_heads; g += few ? heads.kv_heads : 1) {
       for (int64_t first = 0; first < span.rows; first += job_tokens) {
         AttendJob job;
         job.queries =
             query_rows(q, out, heads, span, first, std::min(job_tokens, span.rows - first), g);
+        if (few) job.queries.kv_heads = heads.kv_heads;
         job.keys = {.key = cache.row<float>(0) + g * heads.qk_dim,
                     .value = cache.row<float>(0) + shape.value_column + g * heads.v_dim,
                     .key_row = cache.row_stride,
@@ -91,6 +104,7 @@ std::vector<AttendJob> paged_jobs(ConstView q, ConstView cache, std::span<const 
         job.qk_dim = heads.qk_dim;
         job.v_dim = heads.v_dim;
         job.scale = static_cast<float>(heads.scale);
+        job.few_rows = few;
         jobs.push_back(job);
       }
     }
@@ -117,10 +131,12 @@ int64_t most_query_rows(const std::vector<AttendJob>& jobs) {
 }
 
 // One job after another; jobs are many, or there is one thread, or little to do.
-void run_jobs(const std::vector<AttendJob>& jobs, bool parallel) {
+void run_jobs(const std::vector<AttendJob>& jobs, double products, bool parallel) {
   const int64_t count = static_cast<int64_t>(jobs.size()), rows = most_query_rows(jobs);
   const auto run = HWY_DYNAMIC_DISPATCH(paged_job);
-  share_jobs(count, 1, parallel, scratch_floats(jobs.front(), rows),
+  const auto small = static_cast<int64_t>(kClaimProducts * static_cast<double>(count) / products);
+  const int64_t together = std::clamp<int64_t>(small, 1, 1 + count / (4 * team_size()));
+  share_jobs(count, together, parallel, scratch_floats(jobs.front(), rows),
              [&](int64_t i, float* scratch) { run(jobs[static_cast<size_t>(i)], scratch); });
 }
 
@@ -182,11 +198,12 @@ void paged_attention(Stream* stream, ConstView q, ConstView cache, std::span<con
     return reference::paged_attention(stream, q, cache, spans, shape, out);
   const std::vector<AttendJob> jobs = paged_jobs(q, cache, spans, shape, out);
   if (jobs.empty()) return;
-  const bool parallel = products(jobs) > kSerialProducts && team_size() > 1;
+  const double work = products(jobs);
+  const bool parallel = work > kSerialProducts && team_size() > 1;
   if (parallel && static_cast<int64_t>(jobs.size()) < 2 * team_size()) {
     run_blocks(jobs);
   } else {
-    run_jobs(jobs, parallel);
+    run_jobs(jobs, work, parallel);
   }
 }
 

@@ -6,6 +6,8 @@
 // (mha, gqa, mqa) and, with one key/value head whose value is the first part of its key, the latent
 // pages of MLA in the absorbed form (DeepSeek-V2, arXiv:2405.04434, section 2.1.2). Inference only:
 // there is no backward.
+// A span's result has the same bits alone and beside other spans, on any number of threads. How a
+// prompt is cut into spans may show in the rounding: decoded rows are computed in another order.
 #pragma once
 
 #include <span>

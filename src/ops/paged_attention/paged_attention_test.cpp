@@ -91,6 +91,17 @@ std::vector<double> attend_in_chunks(Pass& pass, const Tensor& q, const OneSeque
   return out;
 }
 
+void expect_near(const std::vector<double>& got, size_t at, const std::vector<double>& expected,
+                 double tolerance) {
+  for (size_t i = 0; i < expected.size(); ++i)
+    EXPECT_NEAR(got[at + i], expected[i], tolerance) << "element " << at + i;
+}
+
+// Of results whose scores are sums of qk_dim products in another order.
+double order_tolerance(int64_t qk_dim) {
+  return 4 * (testing::sum_tolerance(qk_dim) + testing::sum_tolerance(1));
+}
+
 // A prompt of seven tokens, one head of width 4, scale 1/2. The result must not depend on how the
 // prompt is cut.
 TEST(PagedAttention, DoesNotDependOnHowThePromptIsCut) {
@@ -118,12 +129,41 @@ TEST(PagedAttention, DoesNotDependOnHowThePromptIsCut) {
                                  from_values(pass.plain, {7, 4}, DType::kF32, k),
                                  from_values(pass.plain, {7, 4}, DType::kF32, v));
     const std::vector<double> whole = attend_in_chunks(pass.plain, queries, cache, {7});
-    for (size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(whole[i], expected[i], 1e-6) << i;
+    expect_near(whole, 0, expected, 1e-6);
     for (const std::vector<int64_t>& chunks : std::vector<std::vector<int64_t>>{
              {3, 4}, {4, 3}, {1, 6}, {6, 1}, {2, 2, 3}, {1, 1, 1, 1, 1, 1, 1}}) {
       EXPECT_EQ(attend_in_chunks(pass.plain, queries, cache, chunks), whole);
     }
   });
+}
+
+// Few rows read keys in place, many have them transposed: the same bits within each kind, and
+// nearly the same between them.
+TEST(PagedAttention, DependsOnTheCutOnlyByRoundingOfFewAndOfManyRows) {
+  for (const AttentionShape& shape : {heads(3, 3, 40, 72), heads(2, 1, 20, 12)}) {
+    with_each_version([&](TestPass& pass) {
+      const int64_t tokens = 150, few = 8 * shape.kv_heads / shape.heads;
+      const auto random = [&](int64_t cols, uint64_t seed) {
+        return random_tensor(pass.plain, {tokens, cols}, DType::kF32, seed);
+      };
+      const Tensor q = random(shape.heads * shape.qk_dim, 1);
+      const OneSequenceCache cache(pass.plain, shape, 16, random(shape.kv_heads * shape.qk_dim, 2),
+                                   random(shape.kv_heads * shape.v_dim, 3));
+      const auto cut = [&](int64_t first, int64_t step) {
+        std::vector<int64_t> chunks = {first};
+        for (int64_t left = tokens - first; left > 0; left -= step) {
+          chunks.push_back(std::min(step, left));
+        }
+        return attend_in_chunks(pass.plain, q, cache, chunks);
+      };
+      const std::vector<double> one_by_one = cut(1, 1), whole = cut(tokens, 1);
+      EXPECT_EQ(cut(1, few), one_by_one);
+      EXPECT_EQ(cut(2, 3), one_by_one);
+      EXPECT_EQ(cut(61, tokens - 61), whole);
+      EXPECT_EQ(cut(few + 1, tokens - few - 1), whole);
+      expect_near(one_by_one, 0, whole, order_tolerance(shape.qk_dim));
+    });
+  }
 }
 
 TEST(PagedAttention, EqualsPackedAttentionOverOneSequence) {
@@ -140,7 +180,9 @@ TEST(PagedAttention, EqualsPackedAttentionOverOneSequence) {
       const std::vector<int32_t> starts = {0, 83};
       const std::vector<double> packed = to_doubles(attention(pass.plain, q, k, v, starts, shape));
       const OneSequenceCache cache(pass.plain, shape, 16, k, v);
-      EXPECT_EQ(attend_in_chunks(pass.plain, q, cache, {50, 1, 1, 31}), packed);
+      EXPECT_EQ(attend_in_chunks(pass.plain, q, cache, {50, 33}), packed);
+      expect_near(attend_in_chunks(pass.plain, q, cache, {50, 1, 1, 31}), 0, packed,
+                  order_tolerance(shape.qk_dim));
     });
   }
 }
@@ -185,6 +227,7 @@ struct BatchCase {
 std::vector<BatchCase> batch_cases() {
   return {{"mha", {heads(4, 4, 24, 16), 4 * 24, 16}, 4 * 40},
           {"gqa, odd pages", {heads(6, 2, 32, 32), 2 * 32, 5}, 2 * 64 + 3},
+          {"wide heads", {heads(2, 2, 88, 136), 2 * 88, 16}, 2 * 224},
           {"mqa", {heads(5, 1, 20, 12), 20, 1}, 32},
           {"latent of few heads", {heads(4, 1, 48, 32), 0, 16}, 48},
           {"latent of many heads", {heads(16, 1, 72, 64), 0, 64}, 72},
@@ -201,8 +244,7 @@ TEST(PagedAttention, FastKernelEqualsTheReferenceForAMixedBatch) {
     const Batch batch(plain.plain, c.shape, c.width, kBatchRows, 71);
     const Tensor expected =
         paged_attention(plain.plain, batch.q, batch.cache, batch.spans, batch.shape);
-    const double tolerance =
-        4 * (testing::sum_tolerance(c.shape.attention.qk_dim) + testing::sum_tolerance(1));
+    const double tolerance = order_tolerance(c.shape.attention.qk_dim);
     testing::for_each_simd_target([&] {
       SCOPED_TRACE(c.name);
       TestPass fast(kernels(true));
@@ -238,13 +280,15 @@ TEST(PagedAttention, ASpanAloneEqualsTheSameSpanInABatchOnAnyNumberOfThreads) {
 TEST(PagedAttention, ALongCacheSharedByThreadsGivesTheSameBits) {
   testing::for_each_simd_target([] {
     TestPass pass(kernels(true));
-    const BatchCase c{"latent", {heads(4, 1, 80, 64), 0, 16}, 80};
-    for (const int64_t rows : {1, 3}) {
-      const Batch batch(pass.plain, c.shape, c.width, {{rows, 1500}}, 91);
-      const auto [one, two] = testing::with_one_and_two_threads([&] {
-        return paged_attention(pass.plain, batch.q, batch.cache, batch.spans, batch.shape);
-      });
-      EXPECT_TRUE(testing::identical(one, two)) << rows;
+    for (const BatchCase& c : {BatchCase{"latent", {heads(4, 1, 80, 64), 0, 16}, 80},
+                               BatchCase{"mha", {heads(3, 3, 40, 24), 3 * 40, 16}, 3 * 64}}) {
+      for (const int64_t rows : {1, 3, 9}) {
+        const Batch batch(pass.plain, c.shape, c.width, {{rows, 1500}}, 91);
+        const auto [one, two] = testing::with_one_and_two_threads([&] {
+          return paged_attention(pass.plain, batch.q, batch.cache, batch.spans, batch.shape);
+        });
+        EXPECT_TRUE(testing::identical(one, two)) << c.name << ", " << rows;
+      }
     }
   });
 }
@@ -388,12 +432,6 @@ class TinyMla {
   Pass& pass_;
   DType dtype_;
 };
-
-void expect_near(const std::vector<double>& got, size_t at, const std::vector<double>& expected,
-                 double tolerance) {
-  for (size_t i = 0; i < expected.size(); ++i)
-    EXPECT_NEAR(got[at + i], expected[i], tolerance) << "element " << at + i;
-}
 
 TEST(PagedAttention, GivesTheGoldenValuesOfMla) {
   const std::vector<double> expected = {
