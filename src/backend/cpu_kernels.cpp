@@ -15,6 +15,7 @@
 #include "ops/rms_norm/kernels.h"
 #include "ops/rope/kernels.h"
 #include "ops/route/kernels.h"
+#include "ops/softmax_weights/kernels.h"
 #include "ops/swiglu/kernels.h"
 
 namespace fathom {
@@ -134,6 +135,9 @@ KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choic
   choose.highway("target_logprob", table.target_logprob, &cpu::target_logprob, "10 to 32 times");
   choose.highway("target_logprob_backward", table.target_logprob_backward,
                  &cpu::target_logprob_backward, "17 to 49 times");
+
+  choose.highway("softmax_weights", table.softmax_weights, &cpu::softmax_weights,
+                 "20 times at two exponentials a logit, 28 to 35 at one");
 
   choose.highway("adamw", table.adamw, &cpu::adamw, "3 to 4.5 times");
   choose.highway("sum_squares", table.sum_squares, &cpu::sum_squares, "4.9 to 7 times");

@@ -13,6 +13,7 @@
 #include "ops/rms_norm/kernels.h"
 #include "ops/rope/kernels.h"
 #include "ops/route/kernels.h"
+#include "ops/softmax_weights/kernels.h"
 #include "ops/swiglu/kernels.h"
 
 namespace fathom {
@@ -22,7 +23,7 @@ std::vector<BenchRow> all_bench_rows() {
   for (const auto& folder :
        {&matmul_bench, &attention_bench, &paged_attention_bench, &mla_keys_bench, &rope_bench,
         &rms_norm_bench, &swiglu_bench, &add_bench, &embedding_bench, &basic_bench, &route_bench,
-        &expert_rows_bench, &linear_objective_bench, &adamw_bench}) {
+        &expert_rows_bench, &linear_objective_bench, &softmax_weights_bench, &adamw_bench}) {
     for (BenchRow& row : folder()) rows.push_back(std::move(row));
   }
   return rows;

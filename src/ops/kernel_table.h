@@ -57,6 +57,9 @@ struct RouteShape {
       0;  // weight of the sequence-wise balance loss, whose gradient is added in backward
 };
 
+// Consecutive weights of a softmax that have a common sum, for walking a row when sampling.
+constexpr int64_t kWeightBlock = 256;
+
 struct AdamWStep {
   double lr = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0;
   double correction1 = 1, correction2 = 1;  // 1 − beta^step
@@ -171,6 +174,13 @@ struct KernelTable : BasicKernels {
   // coefficient · logprob.
   void (*target_logprob_backward)(Stream*, View logits, ConstView target, ConstView lse,
                                   ConstView coefficient /* f64 [rows] */) = nullptr;
+
+  // logits [rows, vocab] f32 -> weight [rows, vocab] f32 = exp((logit − max) ·
+  // inverse_temperature), 0 below 2^-126; block_sum [rows, ceil(vocab / kWeightBlock)] f32 of the
+  // weights; best [rows] i32 = arg max, ties to the lower id; lse [rows] f64 = log sum exp(logits).
+  // A row with a NaN or +infinity, or nothing finite: best −1, weights 0, lse NaN.
+  void (*softmax_weights)(Stream*, ConstView logits, std::span<const float> inverse_temperature,
+                          View weight, View block_sum, View best, View lse) = nullptr;
 
   // One AdamW step on contiguous arrays of equal size; decoupled decay first, as torch.optim.AdamW.
   // grad empty: zero.

@@ -12,6 +12,7 @@
 #include "ops/rms_norm/kernels.h"
 #include "ops/rope/kernels.h"
 #include "ops/route/kernels.h"
+#include "ops/softmax_weights/kernels.h"
 #include "ops/swiglu/kernels.h"
 
 namespace fathom {
@@ -63,6 +64,8 @@ KernelTable reference_kernels() {
 
   table.target_logprob = &reference::target_logprob;
   table.target_logprob_backward = &reference::target_logprob_backward;
+
+  table.softmax_weights = &reference::softmax_weights;
 
   table.adamw = &reference::adamw;
   table.sum_squares = &reference::sum_squares;
