@@ -12,8 +12,9 @@ struct Engine::Group {
   Request request;
   bool computed = false;  // the prompt is in the cache
   bool cancelled = false;
-  PagedSequence prompt;       // shared by the samples; kept until the last one has started
-  std::vector<float> logits;  // of the prompt's last token
+  PagedSequence prompt;  // shared by the samples; kept until the last one has started
+  // First token of each sample, drawn when the prompt is computed.
+  std::vector<std::optional<SampledToken>> first;
   int64_t started = 0, finished = 0;
 };
 
@@ -113,14 +114,13 @@ void Engine::finish(Sample& sample, const TokenEvent& event) {
   if (sample.group->request.sink) sample.group->request.sink(event);
 }
 
-void Engine::take_token(Sample& sample, std::span<const float> logits,
+void Engine::take_token(Sample& sample, const std::optional<SampledToken>& token,
                         std::span<const int32_t> routed) {
   const Request& request = sample.group->request;
   TokenEvent event;
   event.request = sample.group->id;
   event.sample = sample.number;
   event.routed = routed;
-  const auto token = sample_token(logits, sample.sampling, static_cast<uint64_t>(sample.produced));
   if (!token) {
     event.finish = FinishReason::kNumericalError;
     return finish(sample, event);
@@ -143,6 +143,7 @@ void Engine::prefill(const std::vector<Group*>& groups) {
   Pass pass{kernels_, memory_};
   TokenLayout layout{{0}, {}, {}};
   std::vector<int32_t> ids, last_rows;
+  std::vector<RowDraws> draws;
   for (Group* group : groups) {
     const std::vector<int32_t>& prompt = group->request.prompt;
     FATHOM_CHECK(cache_->extend(pass, group->prompt, static_cast<int64_t>(prompt.size())),
@@ -152,15 +153,18 @@ void Engine::prefill(const std::vector<Group*>& groups) {
     layout.starts.push_back(static_cast<int32_t>(ids.size()));
     layout.cached.push_back(&group->prompt);
     last_rows.push_back(static_cast<int32_t>(ids.size()) - 1);
+    draws.push_back({group->request.sampling, 0, group->request.samples});
   }
   const Tensor hidden = decoder_.forward(pass, ids, layout, cache_.get());
   const Tensor logits =
       decoder_.logits(pass, select_rows(pass, hidden, last_rows));  // [groups, vocab_size]
-  for (size_t i = 0; i < groups.size(); ++i) {
-    const float* row = logits.data<float>() + static_cast<int64_t>(i) * logits.cols();
-    groups[i]->logits.assign(row, row + logits.cols());
-    groups[i]->prompt.length = static_cast<int64_t>(groups[i]->request.prompt.size());
-    groups[i]->computed = true;
+  const auto tokens = sample_tokens(pass, logits, draws);
+  auto next = tokens.begin();
+  for (Group* group : groups) {
+    group->first.assign(next, next + group->request.samples);
+    next += group->request.samples;
+    group->prompt.length = static_cast<int64_t>(group->request.prompt.size());
+    group->computed = true;
   }
   stats_.prompt_tokens += layout.tokens();
   stats_.prefill_seconds += timer.seconds();
@@ -179,7 +183,7 @@ bool Engine::start_sample(Group& group) {
   sample->sampling.seed += static_cast<uint64_t>(sample->number);
   sample->sequence = cache_->fork(group.prompt);
   running_.push_back(std::move(sample));
-  take_token(*running_.back(), group.logits, {});
+  take_token(*running_.back(), group.first[static_cast<size_t>(running_.back()->number)], {});
   return true;
 }
 
@@ -233,14 +237,13 @@ void Engine::admit() {
 namespace {
 
 // One row's experts, layer after layer.
-std::vector<int32_t> routed_of_row(const RouteLog& routes, size_t row, size_t rows) {
-  std::vector<int32_t> experts;
+void routed_of_row(const RouteLog& routes, size_t row, size_t rows, std::vector<int32_t>& experts) {
+  experts.clear();
   for (const std::vector<int32_t>& layer : routes.expert) {
     const size_t k = layer.size() / rows;
     experts.insert(experts.end(), layer.begin() + static_cast<std::ptrdiff_t>(row * k),
                    layer.begin() + static_cast<std::ptrdiff_t>((row + 1) * k));
   }
-  return experts;
 }
 
 }  // namespace
@@ -251,6 +254,7 @@ void Engine::decode() {
   Pass pass{kernels_, memory_};
   TokenLayout layout{{0}, {}, {}};
   std::vector<int32_t> ids;
+  std::vector<RowDraws> draws;
   for (const auto& sample : running_) {
     FATHOM_CHECK(cache_->extend(pass, sample->sequence, 1),
                  "engine: the cache is full although admission counted its pages");
@@ -258,22 +262,23 @@ void Engine::decode() {
     layout.positions.push_back(static_cast<int32_t>(sample->sequence.length));
     layout.starts.push_back(static_cast<int32_t>(ids.size()));
     layout.cached.push_back(&sample->sequence);
+    draws.push_back({sample->sampling, static_cast<uint64_t>(sample->produced)});
   }
   RouteLog routes;
   pass.routes = &routes;
   const Tensor logits = decoder_.logits(pass, decoder_.forward(pass, ids, layout, cache_.get()));
+  const auto tokens = sample_tokens(pass, logits, draws);
   if (!waiting_.empty()) {
     stats_.busy_slots += static_cast<int64_t>(running_.size());
     stats_.offered_slots += config_.max_sequences;
   }
   ++stats_.decode_steps;
+  std::vector<int32_t> routed;
   for (size_t i = 0; i < running_.size(); ++i) {
     Sample& sample = *running_[i];
     ++sample.sequence.length;
-    take_token(sample,
-               {logits.data<float>() + static_cast<int64_t>(i) * logits.cols(),
-                static_cast<size_t>(logits.cols())},
-               routed_of_row(routes, i, running_.size()));
+    routed_of_row(routes, i, running_.size(), routed);
+    take_token(sample, tokens[i], routed);
   }
   stats_.decode_seconds += timer.seconds();
 }

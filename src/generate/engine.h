@@ -15,6 +15,8 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -97,7 +99,8 @@ class Engine {
   void prefill(const std::vector<Group*>& groups);
   bool start_sample(Group& group);
   void decode();
-  void take_token(Sample& sample, std::span<const float> logits, std::span<const int32_t> routed);
+  void take_token(Sample& sample, const std::optional<SampledToken>& token,
+                  std::span<const int32_t> routed);
   void finish(Sample& sample, const TokenEvent& event);
   void drop_finished();
   int64_t reserved_pages(const Group& group) const;
