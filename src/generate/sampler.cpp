@@ -107,6 +107,22 @@ void keep_best(std::vector<Candidate>& kept, size_t count) {
   kept.resize(count);
 }
 
+// Puts the chosen tokens, the best of the row's, in the order of ids: few are sorted, of many the
+// worst says which tokens of the row they are.
+void order_by_id(const RowWeights& row, std::vector<Candidate>& kept) {
+  if (kept.size() < row.weight.size() / 16) {
+    std::sort(kept.begin(), kept.end(),
+              [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
+    return;
+  }
+  const Candidate worst = *std::max_element(kept.begin(), kept.end(), better);
+  kept.clear();
+  for (size_t i = 0; i < row.weight.size(); ++i) {
+    const Candidate c{static_cast<int32_t>(i), row.weight[i]};
+    if (!better(worst, c)) kept.push_back(c);
+  }
+}
+
 // Leaves in `kept` what min-p, top-k and top-p leave, ascending by id.
 void truncate(const RowWeights& row, const Sampling& s, std::vector<Candidate>& kept) {
   double floor = s.min_p;
@@ -137,9 +153,7 @@ void truncate(const RowWeights& row, const Sampling& s, std::vector<Candidate>& 
     kept.resize(best_of_mass(kept, mass));
     by_id = false;
   }
-  if (by_id) return;
-  std::sort(kept.begin(), kept.end(),
-            [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
+  if (!by_id) order_by_id(row, kept);
 }
 
 RowWeights row_weights(const SoftmaxWeights& softmax, int64_t row) {
