@@ -129,13 +129,8 @@ class Attend {
 
   // What every row tile needs of a block's keys.
   void prepare_keys(int64_t begin, int64_t count) {
+    if (job_.few_rows) return block_.find(job_, begin, count);
     const KeyRows& keys = job_.keys;
-    if (job_.few_rows) {
-      block_.find(keys, begin, count);
-      const int64_t heads = query_.kv_heads;
-      if (heads > 1) block_.prefetch(count, heads * job_.qk_dim, heads * job_.v_dim);
-      return;
-    }
     transpose_block([&](int64_t j) { return keys.key + keys.row(begin + j) * keys.key_row; }, count,
                     job_.qk_dim, keys_, kKeyBlock);
   }

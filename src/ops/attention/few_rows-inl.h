@@ -32,7 +32,13 @@ struct BlockRows {
   const float* key[kKeyBlock];
   const float* value[kKeyBlock];
 
-  void find(const KeyRows& rows, int64_t begin, int64_t count) {
+  // Several heads each read a part of every row. Asked for here in the order of memory, rows that
+  // no cache holds come in a quarter faster; one head alone reads them in that order anyway.
+  void find(const AttendJob& job, int64_t begin, int64_t count) {
+    const KeyRows& rows = job.keys;
+    const int64_t heads = job.queries.kv_heads;
+    const int64_t key_columns = heads > 1 ? heads * job.qk_dim : 0;
+    const int64_t value_columns = heads > 1 ? heads * job.v_dim : 0;
     for (int64_t j = 0; j < count;) {
       const int64_t row = rows.row(begin + j), run = rows.run(begin + j, begin + count);
       const float* k = rows.key + row * rows.key_row;
@@ -40,19 +46,18 @@ struct BlockRows {
       for (const int64_t end = j + run; j < end; ++j, k += rows.key_row, v += rows.value_row) {
         key[j] = k;
         value[j] = v;
+        prefetch(k, key_columns);
+        prefetch(v, value_columns);
       }
     }
     std::fill(key + count, key + round_up(count, kMostLanes), key[count - 1]);
   }
 
-  // Several heads each read a part of every row: asked for in the order of memory, the rows come
-  // at twice the speed. (One head alone reads them in that order anyway.)
-  void prefetch(int64_t count, int64_t key_columns, int64_t value_columns) const {
+ private:
+  // Inlined by force: GCC drops calls of a function that only prefetches, as having no effect.
+  static HWY_INLINE void prefetch(const float* row, int64_t columns) {
     constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(float));
-    for (int64_t j = 0; j < count; ++j) {
-      for (int64_t c = 0; c < key_columns; c += kLine) hwy::Prefetch(key[j] + c);
-      for (int64_t c = 0; c < value_columns; c += kLine) hwy::Prefetch(value[j] + c);
-    }
+    for (int64_t c = 0; c < columns; c += kLine) hwy::Prefetch(row + c);
   }
 };
 
