@@ -152,6 +152,8 @@ KernelTable reference_bf16_kernels() {
   table.grouped_nt = &reference::grouped_bf16_nt;
   table.grouped_nn = &reference::grouped_bf16_nn;
   table.grouped_tn = &reference::grouped_bf16_tn;
+  table.attention = &reference::attention_bf16;
+  table.attention_backward = &reference::attention_bf16_backward;
   return table;
 }
 
@@ -162,7 +164,13 @@ void use_bf16_products(KernelTable& table, std::vector<KernelChoice>& choices) {
   table.grouped_nt = &amx::grouped_bf16_nt;
   table.grouped_nn = &amx::grouped_bf16_nn;
   table.grouped_tn = &amx::grouped_bf16_tn;
+  table.attention = &amx::attention_bf16;
+  table.attention_backward = &amx::attention_bf16_backward;
   for (KernelChoice& choice : choices) {
+    if (choice.op == "attention" || choice.op == "attention_backward") {
+      choice.version = "amx";
+      choice.reason = "operands of products rounded to bf16; 2.5 to 5 times the f32 version";
+    }
     const bool product = choice.op.starts_with("matmul_") || choice.op.starts_with("grouped_");
     if (!product || choice.op.starts_with("matmul_exact_")) continue;
     choice.version = "amx";

@@ -13,7 +13,9 @@ namespace {
 constexpr int64_t kRows = 19, kInner = 45, kCols = 37;
 constexpr int64_t kGroups = 3;
 constexpr int32_t kOffsets[kGroups + 1] = {0, 7, 7, kRows};  // one group has no rows
-constexpr int32_t kStarts[] = {0, 6, kRows};                 // two sequences
+// A short sequence and one that tiles take too: ops/attention/kernels.h.
+constexpr int64_t kTokens = 83;
+constexpr int32_t kStarts[] = {0, 6, kTokens};
 constexpr AttentionShape kAttention{
     .heads = 4, .kv_heads = 2, .qk_dim = 24, .v_dim = 16, .scale = 0.2f};
 
@@ -74,15 +76,15 @@ Numbers grouped_gradient(const KernelTable& table) {
 }
 
 struct AttentionCase {
-  Numbers q = random_numbers(kRows * kAttention.heads * kAttention.qk_dim, 1);
-  Numbers k = random_numbers(kRows * kAttention.kv_heads * kAttention.qk_dim, 2);
-  Numbers v = random_numbers(kRows * kAttention.kv_heads * kAttention.v_dim, 3);
-  Numbers out = Numbers(static_cast<size_t>(kRows * kAttention.heads * kAttention.v_dim));
-  Numbers lse = Numbers(static_cast<size_t>(kRows * kAttention.heads));
+  Numbers q = random_numbers(kTokens * kAttention.heads * kAttention.qk_dim, 1);
+  Numbers k = random_numbers(kTokens * kAttention.kv_heads * kAttention.qk_dim, 2);
+  Numbers v = random_numbers(kTokens * kAttention.kv_heads * kAttention.v_dim, 3);
+  Numbers out = Numbers(static_cast<size_t>(kTokens * kAttention.heads * kAttention.v_dim));
+  Numbers lse = Numbers(static_cast<size_t>(kTokens * kAttention.heads));
 
   void forward(const KernelTable& table) {
-    table.attention(nullptr, matrix(q, kRows), matrix(k, kRows), matrix(v, kRows),
-                    integers(kStarts), kAttention, matrix(out, kRows), matrix(lse, kRows));
+    table.attention(nullptr, matrix(q, kTokens), matrix(k, kTokens), matrix(v, kTokens),
+                    integers(kStarts), kAttention, matrix(out, kTokens), matrix(lse, kTokens));
   }
 };
 
@@ -97,10 +99,10 @@ Numbers attention_backward(const KernelTable& table) {
   c.forward(reference_kernels());
   Numbers dout = random_numbers(static_cast<int64_t>(c.out.size()), 4), dq = c.q, dk = c.k,
           dv = c.v;
-  table.attention_backward(nullptr, matrix(c.q, kRows), matrix(c.k, kRows), matrix(c.v, kRows),
-                           matrix(c.out, kRows), matrix(c.lse, kRows), matrix(dout, kRows),
-                           integers(kStarts), kAttention, matrix(dq, kRows), matrix(dk, kRows),
-                           matrix(dv, kRows));
+  table.attention_backward(nullptr, matrix(c.q, kTokens), matrix(c.k, kTokens),
+                           matrix(c.v, kTokens), matrix(c.out, kTokens), matrix(c.lse, kTokens),
+                           matrix(dout, kTokens), integers(kStarts), kAttention,
+                           matrix(dq, kTokens), matrix(dk, kTokens), matrix(dv, kTokens));
   return joined(dq, dk, dv);
 }
 

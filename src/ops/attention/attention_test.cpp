@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/cpu.h"
 #include "ops/attention/kernels.h"
 #include "ops/basic/kernels.h"
 #include "ops/simd_testing.h"
@@ -19,6 +20,15 @@ using testing::random_tensor;
 using testing::require_grad;
 using testing::TestPass;
 using testing::to_doubles;
+
+// Products of operands rounded to bf16; the fast version needs request_amx().
+KernelTable bf16_kernels(bool fast) {
+  KernelTable table;
+  table.attention = fast ? &amx::attention_bf16 : &reference::attention_bf16;
+  table.attention_backward =
+      fast ? &amx::attention_bf16_backward : &reference::attention_bf16_backward;
+  return table;
+}
 
 KernelTable kernels(bool fast) {
   KernelTable table;
@@ -322,6 +332,172 @@ TEST(Attention, ResultsDoNotDependOnTheNumberOfThreads) {
     EXPECT_EQ(to_doubles(one.dk), to_doubles(two.dk));
     EXPECT_EQ(to_doubles(one.dv), to_doubles(two.dv));
   });
+}
+
+// The presets tiny and small, latent attention, grouped queries, odd sizes; lengths around those of
+// strips, blocks of keys and chunks of queries, down to the least that tiles take.
+std::vector<Case> bf16_cases() {
+  return {{"tiny", heads(3, 3, 32, 32), {0, 256, 256, 304}},
+          {"small", heads(1, 1, 64, 64), {0, 400}},
+          {"mla", heads(2, 2, 96, 64), {0, 130}},
+          {"v3-nano", heads(4, 4, 48, 32), {0, 65, 128, 257}},
+          {"narrow mla", heads(4, 4, 24, 16), {0, 48, 111}},
+          {"mla of wide values", heads(1, 1, 192, 128), {0, 160}},
+          {"gqa", heads(6, 2, 16, 32), {0, 49, 178}},
+          {"mqa across chunks", heads(2, 1, 20, 12), {0, 600}},
+          {"odd", heads(1, 1, 7, 5), {0, 63, 127, 258, 771}},
+          {"one column", heads(2, 1, 1, 1), {0, 81}},
+          {"nothing", heads(2, 2, 8, 8), {0, 0}}};
+}
+
+Tensor output_gradient(Pass& pass, const Case& c) {
+  return random_tensor(pass, {c.starts.back(), c.shape.heads * c.shape.v_dim}, DType::kF32, 71);
+}
+
+TEST(AttentionBf16, OnTilesEqualsTheReferenceBitForBit) {
+  if (!request_amx()) GTEST_SKIP() << "this machine has no AMX tiles";
+  TestPass plain(bf16_kernels(false)), fast(bf16_kernels(true));
+  for (const Case& c : bf16_cases()) {
+    for (const bool sliced : {false, true}) {
+      SCOPED_TRACE(c.name);
+      const Inputs in(plain.plain, c, DType::kF32, 73, sliced);
+      const Tensor dout = output_gradient(plain.plain, c);
+      const Kernels expected = run_kernels(plain, c, in, dout, nullptr);
+      const Kernels got = run_kernels(fast, c, in, dout, &expected);
+      EXPECT_TRUE(testing::identical(got.out, expected.out));
+      EXPECT_EQ(difference(got.lse, expected.lse, 0x1p-22, 0x1p-22), "");
+      EXPECT_TRUE(testing::identical(got.dq, expected.dq));
+      EXPECT_TRUE(testing::identical(got.dk, expected.dk));
+      EXPECT_TRUE(testing::identical(got.dv, expected.dv));
+    }
+  }
+}
+
+// Rounding moves an operand by up to 2^-9 of itself. A score is a sum of unit size whose terms move
+// independently, by about 2^-9 from q and from k; so a probability moves by a few 2^-9 of itself,
+// and numerators and values by 2^-9 more. Values, of which the output is a mean, reach about 4.
+TEST(AttentionBf16, StaysNearF32) {
+  TestPass exact(kernels(false)), rounded(bf16_kernels(false));
+  for (const Case& c : bf16_cases()) {
+    SCOPED_TRACE(c.name);
+    const Inputs in(exact.plain, c, DType::kF32, 75);
+    const Tensor dout = output_gradient(exact.plain, c);
+    const Kernels expected = run_kernels(exact, c, in, dout, nullptr);
+    const Kernels got = run_kernels(rounded, c, in, dout, nullptr);
+    EXPECT_EQ(difference(got.out, expected.out, 0, 4 * 3 * 0x1p-8), "");
+    EXPECT_EQ(difference(got.lse, expected.lse, 0, 3 * 0x1p-8), "");
+    // Sums over the rows that see a key, and over the heads of a group, of terms that move so.
+    const double gradient =
+        4 * 4 * 0x1p-8 * std::sqrt(static_cast<double>(c.shape.heads / c.shape.kv_heads));
+    EXPECT_EQ(difference(got.dq, expected.dq, 0, gradient), "") << "dq";
+    EXPECT_EQ(difference(got.dk, expected.dk, 0, gradient), "") << "dk";
+    EXPECT_EQ(difference(got.dv, expected.dv, 0, gradient), "") << "dv";
+  }
+}
+
+// Long sequences, which tiles take, between short ones, which they do not.
+TEST(AttentionBf16, ASequenceAloneEqualsTheSameSequenceInABatch) {
+  if (!request_amx()) GTEST_SKIP() << "this machine has no AMX tiles";
+  TestPass pass(bf16_kernels(true));
+  const Case c{"batch", heads(4, 2, 24, 16), {0, 13, 13, 170, 171, 204, 300, 340}};
+  const Inputs in(pass.plain, c, DType::kF32, 77);
+  const Tensor dout = output_gradient(pass.plain, c);
+  const Kernels all = run_kernels(pass, c, in, dout, nullptr);
+  for (size_t s = 0; s + 1 < c.starts.size(); ++s) {
+    SCOPED_TRACE(s);
+    const int64_t begin = c.starts[s], count = c.starts[s + 1] - begin;
+    Inputs part = in;
+    for (Tensor* x : {&part.q, &part.k, &part.v}) *x = x->rows_at(begin, count);
+    const Case alone{"alone", c.shape, {0, static_cast<int32_t>(count)}};
+    const Kernels one = run_kernels(pass, alone, part, dout.rows_at(begin, count), nullptr);
+    EXPECT_TRUE(testing::identical(one.out, all.out.rows_at(begin, count)));
+    EXPECT_TRUE(testing::identical(one.lse, all.lse.rows_at(begin, count)));
+    EXPECT_TRUE(testing::identical(one.dq, all.dq.rows_at(begin, count)));
+    EXPECT_TRUE(testing::identical(one.dk, all.dk.rows_at(begin, count)));
+    EXPECT_TRUE(testing::identical(one.dv, all.dv.rows_at(begin, count)));
+  }
+}
+
+TEST(AttentionBf16, ShortSequencesAreNotRounded) {
+  if (!request_amx()) GTEST_SKIP() << "this machine has no AMX tiles";
+  TestPass exact(kernels(true)), fast(bf16_kernels(true));
+  const Case c{"short", heads(4, 2, 24, 16), {0, 1, 41, 41, kBf16LeastRows + 40}};
+  const Inputs in(exact.plain, c, DType::kF32, 79);
+  const Tensor dout = output_gradient(exact.plain, c);
+  const Kernels expected = run_kernels(exact, c, in, dout, nullptr);
+  const Kernels got = run_kernels(fast, c, in, dout, nullptr);
+  EXPECT_TRUE(testing::identical(got.out, expected.out));
+  EXPECT_TRUE(testing::identical(got.dq, expected.dq));
+  EXPECT_TRUE(testing::identical(got.dk, expected.dk));
+  EXPECT_TRUE(testing::identical(got.dv, expected.dv));
+}
+
+TEST(AttentionBf16, ALaterTokenNeverChangesEarlierRows) {
+  if (!request_amx()) GTEST_SKIP() << "this machine has no AMX tiles";
+  TestPass pass(bf16_kernels(true));
+  const Case c{"causal", heads(2, 1, 24, 16), {0, 150}};
+  const Inputs in(pass.plain, c, DType::kF32, 81);
+  const Tensor before = attention(pass.plain, in.q, in.k, in.v, c.starts, c.shape);
+  for (const int64_t row : {1, 15, 16, 31, 32, 77, 128, 149}) {
+    Inputs changed(pass.plain, c, DType::kF32, 81);
+    for (Tensor* x : {&changed.q, &changed.k, &changed.v}) scramble(*x, row, 150);
+    const Tensor after = attention(pass.plain, changed.q, changed.k, changed.v, c.starts, c.shape);
+    EXPECT_TRUE(testing::identical(after.rows_at(0, row), before.rows_at(0, row))) << row;
+    EXPECT_FALSE(testing::identical(after.rows_at(row, 1), before.rows_at(row, 1))) << row;
+  }
+}
+
+TEST(AttentionBf16, ResultsDoNotDependOnTheNumberOfThreads) {
+  if (!request_amx()) GTEST_SKIP() << "this machine has no AMX tiles";
+  TestPass pass(bf16_kernels(true));
+  const Case c{"threads", heads(4, 2, 32, 32), {0, 200, 533}};
+  const Inputs in(pass.plain, c, DType::kF32, 83);
+  const Tensor dout = output_gradient(pass.plain, c);
+  const auto [one, two] =
+      testing::with_one_and_two_threads([&] { return run_kernels(pass, c, in, dout, nullptr); });
+  EXPECT_TRUE(testing::identical(one.out, two.out));
+  EXPECT_TRUE(testing::identical(one.dq, two.dq));
+  EXPECT_TRUE(testing::identical(one.dk, two.dk));
+  EXPECT_TRUE(testing::identical(one.dv, two.dv));
+}
+
+TEST(AttentionBf16, ABrokenKeyBreaksTheRowsThatSeeItAndNoOthers) {
+  if (!request_amx()) GTEST_SKIP() << "this machine has no AMX tiles";
+  TestPass pass(bf16_kernels(true));
+  const Case c{"nan", heads(1, 1, 16, 16), {0, 200}};
+  Inputs in(pass.plain, c, DType::kF32, 85);
+  in.k.mutable_data<float>()[141 * 16 + 3] = std::numeric_limits<float>::quiet_NaN();
+  const Tensor out = attention(pass.plain, in.q, in.k, in.v, c.starts, c.shape);
+  for (int64_t row = 0; row < 200; ++row) {
+    EXPECT_EQ(std::isnan(out.data<float>()[row * 16]), row >= 141) << row;
+  }
+}
+
+// Scores of thousands: one score takes all, so that rows are values rounded to bf16.
+TEST(AttentionBf16, LargeScoresDoNotOverflow) {
+  if (!request_amx()) GTEST_SKIP() << "this machine has no AMX tiles";
+  TestPass plain(bf16_kernels(false)), fast(bf16_kernels(true));
+  const Case c{"large", heads(1, 1, 16, 16), {0, 200}};
+  Inputs in(plain.plain, c, DType::kF32, 87);
+  for (Tensor* x : {&in.q, &in.k}) {
+    float* values = x->mutable_data<float>();
+    for (int64_t i = 0; i < x->shape().elements(); ++i) values[i] *= 60;
+  }
+  const Tensor got = attention(fast.plain, in.q, in.k, in.v, c.starts, c.shape);
+  EXPECT_TRUE(testing::identical(got, attention(plain.plain, in.q, in.k, in.v, c.starts, c.shape)));
+  for (const double value : to_doubles(got)) EXPECT_LT(std::abs(value), 8);
+}
+
+TEST(AttentionBf16, DoublesAreNotRounded) {
+  TestPass exact(kernels(false));
+  const Case c{"doubles", heads(2, 1, 8, 8), {0, 60}};
+  const Inputs in(exact.plain, c, DType::kF64, 89);
+  const Tensor expected = attention(exact.plain, in.q, in.k, in.v, c.starts, c.shape);
+  for (const bool fast : {false, true}) {
+    TestPass pass(bf16_kernels(fast));
+    EXPECT_TRUE(
+        testing::identical(attention(pass.plain, in.q, in.k, in.v, c.starts, c.shape), expected));
+  }
 }
 
 TEST(Attention, RefusesStartsThatDoNotCoverTheRows) {
