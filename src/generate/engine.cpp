@@ -7,6 +7,15 @@
 
 namespace fathom {
 
+namespace {
+
+// Weights of so many bytes stay in a core's own cache from step to step, and fewer sequences than
+// these are not worth a pass of their own.
+constexpr int64_t kNearWeightBytes = int64_t{1} << 24;
+constexpr size_t kLeastSequences = 4;
+
+}  // namespace
+
 struct Engine::Group {
   uint64_t id = 0;
   Request request;
@@ -47,6 +56,7 @@ const char* name_of(FinishReason reason) {
 Engine::Engine(const KernelTable& kernels, Allocator& memory, const Decoder& decoder,
                const EngineConfig& config)
     : kernels_(kernels), memory_(memory), decoder_(decoder), config_(config) {
+  weights_near_ = 4 * count_parameters(decoder.config()).total <= kNearWeightBytes;
   max_tokens_ = config.max_tokens_per_sequence > 0 ? config.max_tokens_per_sequence
                                                    : decoder.config().max_position_embeddings;
   const int64_t tokens =
@@ -58,6 +68,11 @@ Engine::Engine(const KernelTable& kernels, Allocator& memory, const Decoder& dec
 }
 
 Engine::~Engine() = default;
+
+std::vector<RowRange> Engine::ranges_of_step(size_t sequences) const {
+  if (!weights_near_) return {{0, sequences}};
+  return ranges_for_threads(sequences, kLeastSequences);
+}
 
 // Pages that a group needs at worst: its prompt's, and for each sample all pages after the prompt's
 // last full one.
@@ -138,16 +153,14 @@ void Engine::take_token(Sample& sample, const std::optional<SampledToken>& token
   if (request.sink) request.sink(event);
 }
 
-void Engine::prefill(const std::vector<Group*>& groups) {
-  const Timer timer;
+// The first tokens after the prompts of groups [begin, end).
+std::vector<std::optional<SampledToken>> Engine::prefill_some(std::span<Group* const> groups) {
   Pass pass{kernels_, memory_};
   TokenLayout layout{{0}, {}, {}};
   std::vector<int32_t> ids, last_rows;
   std::vector<RowDraws> draws;
   for (Group* group : groups) {
     const std::vector<int32_t>& prompt = group->request.prompt;
-    FATHOM_CHECK(cache_->extend(pass, group->prompt, static_cast<int64_t>(prompt.size())),
-                 "engine: the cache is full although admission counted its pages");
     ids.insert(ids.end(), prompt.begin(), prompt.end());
     for (size_t i = 0; i < prompt.size(); ++i) layout.positions.push_back(static_cast<int32_t>(i));
     layout.starts.push_back(static_cast<int32_t>(ids.size()));
@@ -158,15 +171,32 @@ void Engine::prefill(const std::vector<Group*>& groups) {
   const Tensor hidden = decoder_.forward(pass, ids, layout, cache_.get());
   const Tensor logits =
       decoder_.logits(pass, select_rows(pass, hidden, last_rows));  // [groups, vocab_size]
-  const auto tokens = sample_tokens(pass, logits, draws);
-  auto next = tokens.begin();
+  return sample_tokens(pass, logits, draws);
+}
+
+void Engine::prefill(const std::vector<Group*>& groups) {
+  const Timer timer;
+  Pass pass{kernels_, memory_};
   for (Group* group : groups) {
-    group->first.assign(next, next + group->request.samples);
-    next += group->request.samples;
-    group->prompt.length = static_cast<int64_t>(group->request.prompt.size());
-    group->computed = true;
+    const auto tokens = static_cast<int64_t>(group->request.prompt.size());
+    FATHOM_CHECK(cache_->extend(pass, group->prompt, tokens),
+                 "engine: the cache is full although admission counted its pages");
+    stats_.prompt_tokens += tokens;
   }
-  stats_.prompt_tokens += layout.tokens();
+  const std::vector<RowRange> ranges = ranges_of_step(groups.size());
+  const auto tokens = share_passes(ranges, [&](size_t begin, size_t end) {
+    return prefill_some(std::span(groups).subspan(begin, end - begin));
+  });
+  for (size_t r = 0; r < ranges.size(); ++r) {
+    auto next = tokens[r].begin();
+    for (size_t i = ranges[r].first; i < ranges[r].second; ++i) {
+      Group& group = *groups[i];
+      group.first.assign(next, next + group.request.samples);
+      next += group.request.samples;
+      group.prompt.length = static_cast<int64_t>(group.request.prompt.size());
+      group.computed = true;
+    }
+  }
   stats_.prefill_seconds += timer.seconds();
 }
 
@@ -248,37 +278,52 @@ void routed_of_row(const RouteLog& routes, size_t row, size_t rows, std::vector<
 
 }  // namespace
 
-void Engine::decode() {
-  if (running_.empty()) return;
-  const Timer timer;
+// One more token for the running samples [begin, end).
+Engine::Decoded Engine::decode_some(size_t begin, size_t end) {
   Pass pass{kernels_, memory_};
   TokenLayout layout{{0}, {}, {}};
   std::vector<int32_t> ids;
   std::vector<RowDraws> draws;
+  for (size_t i = begin; i < end; ++i) {
+    Sample& sample = *running_[i];
+    ids.push_back(sample.last);
+    layout.positions.push_back(static_cast<int32_t>(sample.sequence.length));
+    layout.starts.push_back(static_cast<int32_t>(ids.size()));
+    layout.cached.push_back(&sample.sequence);
+    draws.push_back({sample.sampling, static_cast<uint64_t>(sample.produced)});
+  }
+  Decoded decoded;
+  pass.routes = &decoded.routes;
+  const Tensor logits = decoder_.logits(pass, decoder_.forward(pass, ids, layout, cache_.get()));
+  decoded.tokens = sample_tokens(pass, logits, draws);
+  return decoded;
+}
+
+void Engine::decode() {
+  if (running_.empty()) return;
+  const Timer timer;
+  Pass pass{kernels_, memory_};
   for (const auto& sample : running_) {
     FATHOM_CHECK(cache_->extend(pass, sample->sequence, 1),
                  "engine: the cache is full although admission counted its pages");
-    ids.push_back(sample->last);
-    layout.positions.push_back(static_cast<int32_t>(sample->sequence.length));
-    layout.starts.push_back(static_cast<int32_t>(ids.size()));
-    layout.cached.push_back(&sample->sequence);
-    draws.push_back({sample->sampling, static_cast<uint64_t>(sample->produced)});
   }
-  RouteLog routes;
-  pass.routes = &routes;
-  const Tensor logits = decoder_.logits(pass, decoder_.forward(pass, ids, layout, cache_.get()));
-  const auto tokens = sample_tokens(pass, logits, draws);
   if (!waiting_.empty()) {
     stats_.busy_slots += static_cast<int64_t>(running_.size());
     stats_.offered_slots += config_.max_sequences;
   }
   ++stats_.decode_steps;
+  const std::vector<RowRange> ranges = ranges_of_step(running_.size());
+  const std::vector<Decoded> decoded =
+      share_passes(ranges, [&](size_t begin, size_t end) { return decode_some(begin, end); });
   std::vector<int32_t> routed;
-  for (size_t i = 0; i < running_.size(); ++i) {
-    Sample& sample = *running_[i];
-    ++sample.sequence.length;
-    routed_of_row(routes, i, running_.size(), routed);
-    take_token(sample, tokens[i], routed);
+  for (size_t r = 0; r < ranges.size(); ++r) {
+    const auto [begin, end] = ranges[r];
+    for (size_t i = begin; i < end; ++i) {
+      Sample& sample = *running_[i];
+      ++sample.sequence.length;
+      routed_of_row(decoded[r].routes, i - begin, end - begin, routed);
+      take_token(sample, decoded[r].tokens[i - begin], routed);
+    }
   }
   stats_.decode_seconds += timer.seconds();
 }

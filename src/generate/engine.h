@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "generate/sampler.h"
+#include "generate/share_passes.h"
 #include "model/decoder.h"
 
 namespace fathom {
@@ -97,8 +98,15 @@ class Engine {
 
   void admit();
   void prefill(const std::vector<Group*>& groups);
+  std::vector<std::optional<SampledToken>> prefill_some(std::span<Group* const> groups);
   bool start_sample(Group& group);
   void decode();
+  struct Decoded {
+    std::vector<std::optional<SampledToken>> tokens;
+    RouteLog routes;
+  };
+  Decoded decode_some(size_t begin, size_t end);
+  std::vector<RowRange> ranges_of_step(size_t sequences) const;
   void take_token(Sample& sample, const std::optional<SampledToken>& token,
                   std::span<const int32_t> routed);
   void finish(Sample& sample, const TokenEvent& event);
@@ -109,6 +117,7 @@ class Engine {
   Allocator& memory_;
   const Decoder& decoder_;
   EngineConfig config_;
+  bool weights_near_ = false;  // small enough for a pass on each thread
   int64_t max_tokens_ = 0;
   std::unique_ptr<KvCache> cache_;
   int64_t promised_pages_ =
