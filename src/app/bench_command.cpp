@@ -132,8 +132,9 @@ int bench_model(Device& device, const BenchFlags& flags) {
   options.sequences = flags.sequences;
   options.length = flags.length;
   if (flags.seconds > 0) options.seconds = flags.seconds;
-  const Json row = flags.rollout ? bench_rollout(device, options)
-                                 : bench_training(device, options, measure_peaks(device));
+  const MachinePeaks peaks = measure_peaks(device);
+  const Json row = flags.rollout ? bench_rollout(device, options, peaks)
+                                 : bench_training(device, options, peaks);
   print_row(row, flags.json);
   return stop_requested() ? 128 + stop_signal() : 0;
 }

@@ -103,6 +103,16 @@ StepTimes time_steps(Trainer& trainer, const std::vector<Batch>& batches,
   return times;
 }
 
+// Prompts without the head but for their last row; each answer's last token is not fed.
+double rollout_flops(const ModelConfig& c) {
+  const double head = 2.0 * static_cast<double>(c.vocab_size * c.hidden_size);
+  const double prompt = (forward_flops(c) - head) * kRolloutPrompt + head;
+  const double answer = forward_flops(c) * (kRolloutAnswer - 1);
+  const double scores =
+      attention_flops(c, c.num_hidden_layers, kRolloutPrompt + kRolloutAnswer - 1);
+  return kRolloutPrompts * (prompt + answer + scores);
+}
+
 Json load_json(double foreign_load) { return foreign_load < 0 ? Json() : Json(foreign_load); }
 
 }  // namespace
@@ -153,7 +163,7 @@ Json bench_training(Device& device, const ModelBenchOptions& options, const Mach
   return row;
 }
 
-Json bench_rollout(Device& device, const ModelBenchOptions& options) {
+Json bench_rollout(Device& device, const ModelBenchOptions& options, const MachinePeaks& peaks) {
   const ModelConfig config = preset_config(options.preset);
   Decoder decoder(config);
   decoder.allocate(device.memory());
@@ -187,6 +197,7 @@ Json bench_rollout(Device& device, const ModelBenchOptions& options) {
   }
   const double median_us = quantile(samples, 0.5);
   const auto runs = static_cast<double>(samples.size());
+  const double gflops = 1e-3 * rollout_flops(config) / median_us;
   Json row = Json::object({{"op", "rollout"}});
   row["shape"] =
       concat(options.preset, " ", kRolloutPrompts, "x(", kRolloutPrompt, "+", kRolloutAnswer, ")");
@@ -194,9 +205,9 @@ Json bench_rollout(Device& device, const ModelBenchOptions& options) {
   row["threads"] = device.threads();
   row["median_us"] = median_us;
   row["p95_us"] = quantile(samples, 0.95);
-  row["gflops"] = nullptr;
+  row["gflops"] = gflops;
   row["gbytes_s"] = nullptr;
-  row["of_peak"] = nullptr;
+  row["of_peak"] = gflops / peaks.product_gflops(device);
   row["foreign_load"] = load_json(foreign.cores());
   row["tokens_per_s"] = 1e6 * static_cast<double>(kRolloutPrompts * kRolloutAnswer) / median_us;
   row["prefill_us"] = 1e6 * engine.stats().prefill_seconds / runs;

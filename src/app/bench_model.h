@@ -23,7 +23,7 @@ struct ModelBenchOptions {
 Json bench_training(Device& device, const ModelBenchOptions& options, const MachinePeaks& peaks);
 
 // Row "rollout": 64 prompts of 24 tokens, 32 new tokens each at temperature 1.
-Json bench_rollout(Device& device, const ModelBenchOptions& options);
+Json bench_rollout(Device& device, const ModelBenchOptions& options, const MachinePeaks& peaks);
 
 // Floating-point operations of causal attention over one sequence in all layers with a cache
 // (scores and mixing, two operations each, only the pairs that attend).

@@ -7,9 +7,8 @@ namespace {
 
 constexpr int64_t kMostThreads = 1024;
 
-// auto is f32: what sampler and trainer must agree in, and what repeats on every machine.
 Precision parse_precision(const std::string& precision) {
-  if (precision == "auto" || precision == "f32") return Precision::kF32;
+  if (precision == "f32") return Precision::kF32;
   if (precision == "bf16") return Precision::kBF16;
   if (precision == "fp8")
     fail(ErrorCode::kUsage, "--precision fp8 is not supported so far; f32 and bf16 are");
@@ -24,14 +23,15 @@ void add_device_flags(Command& command, DeviceFlags& flags, const std::string& p
       .option("--isa", flags.isa,
               "highest instruction set to use: auto, plain, avx2, avx512 or amx")
       .option("--precision" + alias, flags.precision,
-              "arithmetic of matrix products: auto (f32), f32, or bf16 with AMX")
+              flags.auto_is_fastest
+                  ? "arithmetic of matrix products: auto (bf16 with AMX, else f32), f32 or bf16"
+                  : "arithmetic of matrix products: auto (f32), f32, or bf16 with AMX")
       .option("--memory-mb", flags.memory_mb,
               "refuse to take more memory than this; 0: what the machine has");
 }
 
 Device open_device(const DeviceFlags& flags) {
   DeviceConfig config;
-  config.precision = parse_precision(flags.precision);
   if (flags.threads < 0 || flags.threads > kMostThreads) {
     fail(ErrorCode::kUsage, "--threads is ", flags.threads, "; expected 1 to ", kMostThreads,
          ", or 0 for all cores");
@@ -39,6 +39,11 @@ Device open_device(const DeviceFlags& flags) {
   if (flags.memory_mb < 0)
     fail(ErrorCode::kUsage, "--memory-mb is ", flags.memory_mb, "; expected 0 or more");
   if (flags.isa != "auto") config.isa = parse_isa(flags.isa);
+  if (flags.precision != "auto") {
+    config.precision = parse_precision(flags.precision);
+  } else if (flags.auto_is_fastest) {
+    config.precision = fastest_precision(config.isa);
+  }
   config.threads = static_cast<int>(flags.threads);
   config.memory_limit = static_cast<size_t>(flags.memory_mb) * 1000000;
   return Device::open(config);

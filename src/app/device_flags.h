@@ -14,6 +14,9 @@ struct DeviceFlags {
   std::string isa = "auto";
   std::string precision = "auto";
   int64_t memory_mb = 0;  // 0: what the machine has
+  // What auto is: the fastest arithmetic, or f32, in which a sampler and a trainer agree and which
+  // repeats on every machine.
+  bool auto_is_fastest = false;
 };
 
 // `precision_alias` is another name of --precision, such as "--dtype", or "".

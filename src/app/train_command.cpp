@@ -52,6 +52,19 @@ void print_plan(const Json& plan) {
   line("expected time", human_seconds(plan.double_at("expected_s")));
 }
 
+void print_machine(const Device& device, bool json) {
+  if (json) {
+    std::cout << Json::object({{"event", "machine"},
+                               {"precision", name(device.precision())},
+                               {"threads", device.threads()}})
+                     .dump()
+              << std::endl;
+  } else {
+    std::cout << "products in " << name(device.precision()) << ", " << device.threads()
+              << (device.threads() == 1 ? " thread" : " threads") << std::endl;
+  }
+}
+
 int train(RunKind kind, const Command& command, const TrainFlags& flags) {
   const RunConfig config = read_config(kind, command, flags.fields);
   Device device = open_device(flags.device);
@@ -65,6 +78,7 @@ int train(RunKind kind, const Command& command, const TrainFlags& flags) {
     return 0;
   }
   install_stop_handlers();
+  print_machine(device, flags.json);
   const RunResult result = run_training(kind, config, device.kernels(), device.memory(),
                                         print_events(progress_style(flags.json)));
   return result.stopped ? 128 + result.stop_signal : 0;
@@ -78,6 +92,7 @@ void add_training(CommandLine& line, RunKind kind, const std::string& name,
   add_field_flags(command, flags->fields);
   command.flag("--dry-run", flags->dry_run, "print sizes, memory and expected time; train nothing");
   command.flag("--json", flags->json, "JSON lines on standard output");
+  flags->device.auto_is_fastest = true;
   add_device_flags(command, flags->device);
   for (const std::string& example : examples) command.example(example);
   command.on_run([kind, &command, flags] { return train(kind, command, *flags); });

@@ -10,6 +10,10 @@ namespace fathom {
 
 const char* name(Precision precision) { return precision == Precision::kBF16 ? "bf16" : "f32"; }
 
+Precision fastest_precision(Isa isa) {
+  return capped(detect_cpu(), isa).amx_bf16 && request_amx() ? Precision::kBF16 : Precision::kF32;
+}
+
 Device Device::open(const DeviceConfig& config) {
   FATHOM_CHECK(config.threads >= 0, "device: threads is ", config.threads,
                ", expected 1 or more, or 0 for all");

@@ -21,6 +21,8 @@ enum class Precision {
 };
 
 const char* name(Precision precision);  // "f32", "bf16"
+// bf16 where there are AMX tiles and `isa` allows them; without them f32 is faster.
+Precision fastest_precision(Isa isa);
 
 struct DeviceConfig {
   Precision precision = Precision::kF32;
