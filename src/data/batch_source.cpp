@@ -1,6 +1,7 @@
 #include "data/batch_source.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/error.h"
@@ -82,6 +83,10 @@ Batch WindowSource::batch(int64_t step, const StepPart& part) {
   return builder.finish();
 }
 
+int64_t WindowSource::most_tokens(int64_t parts) const {
+  return (config_.rows + parts - 1) / parts * config_.row_tokens;
+}
+
 Json WindowSource::identity() const {
   return Json::object({{"source", "windows"},
                        {"tokens", stream_.tokens()},
@@ -140,6 +145,17 @@ Batch DocumentSource::batch(int64_t step, const StepPart& part) {
   const Range places = cut(first_place(step), first_place(step + 1), part);
   for (int64_t place = places.first; place < places.last; ++place) builder.add(document_at(place));
   return builder.finish();
+}
+
+int64_t DocumentSource::most_tokens(int64_t parts) const {
+  if (config_.token_budget > 0) return config_.token_budget;
+  std::vector<int64_t> lengths;
+  for (const Document& document : documents_) lengths.push_back(document.tokens());
+  std::sort(lengths.begin(), lengths.end(), std::greater<>());
+  int64_t tokens = 0;  // of the longest ones, each twice: a step may end a pass and begin the next
+  for (int64_t i = 0; i < (config_.documents + parts - 1) / parts; ++i)
+    tokens += lengths[static_cast<size_t>(i / 2) % lengths.size()];
+  return tokens;
 }
 
 Json DocumentSource::identity() const {

@@ -28,6 +28,9 @@ class BatchSource {
   // Empty (no tokens) where a step has fewer rows or documents than parts.
   virtual Batch batch(int64_t step, const StepPart& part) = 0;
 
+  // No part of a step cut into so many has more tokens; 0 where that is not known.
+  virtual int64_t most_tokens(int64_t parts) const = 0;
+
   // What the batches depend on. A resumed run compares it with the saved one: equal means the same
   // batches.
   virtual Json identity() const = 0;
@@ -51,6 +54,7 @@ class WindowSource : public BatchSource {
  public:
   WindowSource(Document stream, const WindowConfig& config);
   Batch batch(int64_t step, const StepPart& part) override;
+  int64_t most_tokens(int64_t parts) const override;
   Json identity() const override;
 
  private:
@@ -74,6 +78,7 @@ class DocumentSource : public BatchSource {
  public:
   DocumentSource(std::vector<Document> documents, const DocumentBatchConfig& config);
   Batch batch(int64_t step, const StepPart& part) override;
+  int64_t most_tokens(int64_t parts) const override;
   Json identity() const override;
 
  private:
@@ -98,6 +103,7 @@ class MixtureSource : public BatchSource {
   MixtureSource(Tokenizer tokenizer, const MixtureConfig& mixture,
                 const MixtureBatchConfig& config);
   Batch batch(int64_t step, const StepPart& part) override;
+  int64_t most_tokens(int64_t) const override { return 0; }
   Json identity() const override;
 
  private:

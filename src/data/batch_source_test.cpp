@@ -194,6 +194,19 @@ TEST(DocumentSource, EveryPassSeesEachDocumentOnce) {
   EXPECT_EQ(orders.size(), 4u);
 }
 
+TEST(DocumentSource, NoPartHasMoreTokensThanItSays) {
+  for (const int64_t parts : {1, 2, 3}) {
+    DocumentSource source(hundreds({9, 2, 5, 7, 3}), {.documents = 3});
+    int64_t most = 0;
+    for (int64_t step = 0; step < 200; ++step) {
+      for (int64_t part = 0; part < parts; ++part)
+        most = std::max(most, source.batch(step, {part, parts}).tokens());
+    }
+    EXPECT_LE(most, source.most_tokens(parts));
+    EXPECT_GE(3 * most, 2 * source.most_tokens(parts));
+  }
+}
+
 TEST(DocumentSource, WithoutShufflingKeepsTheOrderGiven) {
   DocumentSource source(hundreds({2, 2, 2}), {.documents = 2, .shuffle = false});
   EXPECT_EQ(firsts(source.batch(0, {})), (std::vector<int32_t>{0, 100}));

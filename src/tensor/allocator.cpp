@@ -17,6 +17,7 @@ namespace fathom {
 namespace {
 
 constexpr size_t kAlignment = 64;
+constexpr size_t kSmallPage = 4096;
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kAddresses = size_t{1} << 40;  // reserved at most: addresses cost no memory
 constexpr size_t kLeastAddresses = size_t{1} << 30;
@@ -63,6 +64,21 @@ class Pool {
     }
   }
 
+  void reserve(size_t bytes) {
+    std::lock_guard lock(mutex_);
+    if (limit_ != 0) bytes = std::min(bytes, limit_);
+    if (bytes <= from_system_) return;
+    const size_t before = from_system_;
+    try {
+      add_to_end(bytes - before);
+    } catch (const Error&) {
+      return;  // whoever needs it will say so
+    }
+    for (size_t added = from_system_ - before; added > 0; added -= kSmallPage)
+      *(end_ - added) = std::byte{0};  // pages come with the first touch
+  }
+
+  size_t reserved() const { return std::lock_guard(mutex_), from_system_; }
   size_t in_use() const { return std::lock_guard(mutex_), in_use_; }
   size_t peak() const { return std::lock_guard(mutex_), peak_; }
   void reset_peak() {
@@ -138,12 +154,16 @@ class Pool {
   // Makes a free range of `bytes` at the end, of which a free one that lies there already is a
   // part: ranges stay neighbours, and growth is no more than what is missing.
   void grow(size_t bytes) {
-    if (reserved_ == nullptr) reserve();
     size_t missing = bytes;
     if (!by_address_.empty()) {
       const auto& [last, size] = *by_address_.rbegin();
       if (last + size == end_) missing -= size;
     }
+    add_to_end(missing);
+  }
+
+  void add_to_end(size_t missing) {
+    if (reserved_ == nullptr) reserve_addresses();
     missing = round_up(missing, kHugePage);
     if (missing > static_cast<size_t>(limit_address() - end_) ||
         mprotect(end_, missing, PROT_READ | PROT_WRITE) != 0) {
@@ -153,10 +173,11 @@ class Pool {
     }
     std::byte* added = end_;
     end_ += missing;
+    from_system_ += missing;
     join(added, missing);
   }
 
-  void reserve() {
+  void reserve_addresses() {
     for (reserved_bytes_ = kAddresses; reserved_bytes_ >= kLeastAddresses; reserved_bytes_ /= 2) {
       void* address = mmap(nullptr, reserved_bytes_, PROT_NONE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -187,6 +208,7 @@ class Pool {
   std::byte* reserved_ = nullptr;  // addresses; usable up to end_
   std::byte* end_ = nullptr;
   size_t reserved_bytes_ = 0;
+  size_t from_system_ = 0;
   size_t limit_, in_use_ = 0, peak_ = 0;
 };
 
@@ -206,6 +228,8 @@ class HostAllocator final : public Allocator {
   size_t in_use() const override { return pool_->in_use(); }
   size_t peak() const override { return pool_->peak(); }
   void reset_peak() override { pool_->reset_peak(); }
+  void reserve(size_t bytes) override { pool_->reserve(bytes); }
+  size_t reserved() const override { return pool_->reserved(); }
 
  private:
   std::shared_ptr<Pool> pool_;

@@ -27,6 +27,10 @@ class Allocator {
   virtual size_t in_use() const = 0;  // bytes handed out now
   virtual size_t peak() const = 0;    // the most ever handed out at once
   virtual void reset_peak() = 0;
+  // Takes memory from the system now, so that `bytes` can be handed out in all without more of it;
+  // gives what there is where the system has less.
+  virtual void reserve(size_t bytes) = 0;
+  virtual size_t reserved() const = 0;  // bytes taken from the system
 };
 
 // Host memory. `limit_bytes` 0 means no limit of our own.

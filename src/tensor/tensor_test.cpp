@@ -159,6 +159,22 @@ TEST(Allocator, StepsOfManySizesUseTheMemoryOfTheLargest) {
   EXPECT_LE(used, needed + needed / 20);
 }
 
+TEST(Allocator, WhatIsReservedServesLaterWithoutMoreFromTheSystem) {
+  const auto memory = make_host_allocator(64 * kMB);
+  auto held = memory->take(kMB);
+  memory->reserve(20 * kMB);
+  const size_t reserved = memory->reserved();
+  EXPECT_GE(reserved, 20 * kMB);
+  EXPECT_LE(reserved, 24 * kMB);
+  EXPECT_EQ(memory->in_use(), held->bytes);
+  auto large = memory->take(18 * kMB);
+  EXPECT_EQ(memory->reserved(), reserved);
+  memory->reserve(kMB);  // less than there is
+  EXPECT_EQ(memory->reserved(), reserved);
+  memory->reserve(1000 * kMB);  // no more than the limit
+  EXPECT_LE(memory->reserved(), 68 * kMB);
+}
+
 TEST(Allocator, KnowsWhatIsInUseAndThePeak) {
   const auto memory = make_host_allocator();
   auto a = memory->take(1000);

@@ -202,6 +202,7 @@ class Run {
     }
     const StepOptions options = step_options();
     const StepReport report = trainer_->step(microbatches, options);
+    if (tokens_here_ == 0) reserve_memory(microbatches);
     ++step_;
     tokens_ += report.tokens;
     tokens_here_ += report.tokens;
@@ -209,6 +210,19 @@ class Run {
     watch_for_breakdown(report);
     if (report.applied) train_loss_ = report.loss;
     if (step_ % config_.log_every == 0 || step_ == config_.steps) log_step(report, options.lr);
+  }
+
+  // After the first step: memory for the largest one, so that a run does not grow from batch to
+  // batch and what it takes is known at once.
+  void reserve_memory(const std::vector<Batch>& microbatches) {
+    int64_t tokens = 0;
+    for (const Batch& batch : microbatches) tokens = std::max(tokens, batch.tokens());
+    const int64_t most = inputs_->train->most_tokens(config_.microbatches);
+    if (tokens == 0 || most <= tokens) return;
+    const auto kept = static_cast<double>(memory_.in_use());
+    const double passing = static_cast<double>(memory_.peak()) - kept;
+    memory_.reserve(static_cast<size_t>(kept + passing * static_cast<double>(most) /
+                                                   static_cast<double>(tokens)));
   }
 
   void watch_for_breakdown(const StepReport& report) {
