@@ -1,4 +1,11 @@
 // Attention whose products take operands rounded to bf16, on AMX tiles.
+//
+// Against the f32 version, one thread of a shared Xeon: 256 tokens of width 32 take 2.2 times less
+// forward and 2.6 times less backward, 512 of width 64 3.2 and 2.6, 4096 of width 64 3.9 and 5.2,
+// 64 of width 32 1.45 and 1.4. Of 256 tokens of width 32 in the caches, 54 % forward is the
+// softmax, 25 % tiles, 21 % packing; memory adds a quarter. Vectors and tiles could work at once;
+// strips taken in turns, so that one's tiles fall among the other's vectors, were slower: twice the
+// scores no longer fit the first-level cache. Fetching the next head's rows ahead was slower too.
 #include <vector>
 
 #include "base/team.h"
@@ -41,13 +48,13 @@ void for_each_short_run(ConstView starts, const Fn& fn) {
 }
 
 // Calls run(job) for every job, on all threads where `products` are worth it.
-template <class Jobs, class Run>
-void share(const Jobs& jobs, double products, const Run& run) {
+template <class Job, class Run>
+void share(const std::vector<Job>& jobs, double products, const Run& run) {
   if (products > kSerialProducts) {
     return share_tasks(static_cast<int64_t>(jobs.size()),
                        [&](int64_t i, int) { run(jobs[static_cast<size_t>(i)]); });
   }
-  for (const auto& job : jobs) run(job);
+  for (const Job& job : jobs) run(job);
 }
 
 std::vector<AttendPiece> pieces(ConstView q, ConstView k, ConstView v, ConstView starts,

@@ -18,8 +18,6 @@
 
 namespace fathom::amx {
 
-using namespace tiles;  // NOLINT(google-build-using-namespace)
-
 inline constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 
 // The second operand where one is a NaN.

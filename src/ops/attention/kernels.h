@@ -30,8 +30,8 @@ void attention_backward(Stream*, ConstView q, ConstView k, ConstView v, ConstVie
 // the largest score up to the end of their block of keys. Sequences of fewer than kBf16LeastRows
 // rows, which are mostly edges of tiles, and f64 are not rounded: the other kernels are faster
 // there.
-constexpr int64_t kBf16KeyBlock = 128;
-constexpr int64_t kBf16LeastRows = 48;
+constexpr int64_t kBf16KeyBlock = 64;
+constexpr int64_t kBf16LeastRows = 56;
 
 namespace reference {
 void attention_bf16(Stream*, ConstView q, ConstView k, ConstView v, ConstView starts,

@@ -14,7 +14,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,prfchw")
 
-namespace fathom::tiles {
+namespace fathom::amx {
 
 constexpr int64_t kSide = 16;                   // rows of a tile; columns of one of c
 constexpr int64_t kDepth = 32;                  // k of a tile of a or b
@@ -293,6 +293,6 @@ void multiply_square(const float* a, const float* b, int64_t k, const Square& c,
 // Floats that 32 rows or columns take when packed.
 inline int64_t packed_floats(int64_t k) { return divide_up(k, kDepth) * 2 * kTileFloats; }
 
-}  // namespace fathom::tiles
+}  // namespace fathom::amx
 
 #pragma GCC pop_options

@@ -23,7 +23,7 @@
 namespace fathom::products {
 namespace {
 
-using namespace tiles;  // NOLINT(google-build-using-namespace)
+using namespace amx;
 
 constexpr int64_t kMaxBlockK = 512, kBlockColumns = 512;
 
