@@ -1,11 +1,12 @@
 // Attention whose products take operands rounded to bf16, on AMX tiles.
 //
-// Against the f32 version, one thread of a shared Xeon: 256 tokens of width 32 take 2.2 times less
-// forward and 2.6 times less backward, 512 of width 64 3.2 and 2.6, 4096 of width 64 3.9 and 5.2,
-// 64 of width 32 1.45 and 1.4. Of 256 tokens of width 32 in the caches, 54 % forward is the
-// softmax, 25 % tiles, 21 % packing; memory adds a quarter. Vectors and tiles could work at once;
-// strips taken in turns, so that one's tiles fall among the other's vectors, were slower: twice the
-// scores no longer fit the first-level cache. Fetching the next head's rows ahead was slower too.
+// Against the f32 version, one thread of a shared Xeon, forward and backward: 64 tokens of width 32
+// take 1.5 times less, 256 of width 32 2.2 and 2.6, 512 of width 64 3.3 and 3.8, 4096 of width 64
+// 3.9 and 5.5. Of 256 tokens in the caches, half of forward is the softmax, a quarter tiles, a
+// fifth packing; memory adds a quarter. Vectors and tiles could work at once, but strips taken in
+// turns, one's tiles among the other's vectors, were slower: twice the scores no longer fit the
+// first-level cache. Fetching what is written next ahead helps, backward by up to a quarter;
+// fetching the next head's inputs was slower.
 #include <vector>
 
 #include "base/team.h"

@@ -181,9 +181,6 @@ class Attend {
         for (int64_t s = strip; s < strips_; ++s) add_block(begin, head, s);
       }
     }
-    for (int64_t head = 0; head < piece_.group; ++head) {
-      for (int64_t row = 0; row < piece_.rows; row += kSide) store_rows(head, row);
-    }
   }
 
  private:
@@ -215,11 +212,17 @@ class Attend {
     const int64_t at = head * strips_ + strip;
     const int64_t place = piece_.place + strip * kWide - begin;  // of the first row in the block
     const int64_t panels = std::min(kBf16KeyBlock, place + kWide) / kWide;
-    if (piece_.rows - strip * kWide > kSide) {
+    const int64_t row = strip * kWide, rows = std::min(kWide, piece_.rows - row);
+    const bool last = place < kBf16KeyBlock;
+    Ahead<true> out(piece_.out + row * piece_.out_row + head * piece_.v_dim, piece_.out_row, rows,
+                    piece_.v_dim);
+    if (last) out.fetch(out.lines());
+    if (rows > kSide) {
       add_products_of<true>(at, begin, place, panels);
     } else {
       add_products_of<false>(at, begin, place, panels);
     }
+    for (int64_t r = 0; last && r < rows; r += kSide) store_rows(head, row + r);
   }
 
   template <bool kTall>

@@ -102,6 +102,10 @@ class AttendBackward {
     return piece_.dout + (chunk_ + row) * piece_.dout_row + head_ * piece_.v_dim;
   }
 
+  float* dq_at(int64_t row) const {
+    return piece_.dq + (chunk_ + row) * piece_.dq_row + head_ * piece_.qk_dim;
+  }
+
   void pack_queries() {
     for (int64_t s = 0; s < strips_; ++s) {
       const int64_t count = std::min(kWide, rows_ - s * kWide);
@@ -166,8 +170,17 @@ class AttendBackward {
     pack_keys(begin, count);
     for (int64_t j = 0; j < count; j += kWide) {
       const int64_t s = first_strip(begin + j);
-      for (int64_t strip = s; strip < strips_; ++strip) fill_square(begin, j / kWide, strip);
-      add_key_gradients(begin + j, std::min(kWide, count - j), s);
+      const int64_t some = std::min(kWide, count - j);
+      Ahead<true> dk(piece_.dk + (begin + j) * piece_.dk_row, piece_.dk_row, some, piece_.qk_dim);
+      Ahead<true> dv(piece_.dv + (begin + j) * piece_.dv_row, piece_.dv_row, some, piece_.v_dim);
+      const int64_t dk_lines = divide_up(dk.lines(), strips_ - s);
+      const int64_t dv_lines = divide_up(dv.lines(), strips_ - s);
+      for (int64_t strip = s; strip < strips_; ++strip) {
+        dk.fetch(dk_lines);
+        dv.fetch(dv_lines);
+        fill_square(begin, j / kWide, strip);
+      }
+      add_key_gradients(begin + j, some, s);
     }
     for (int64_t strip = first_strip(begin); strip < strips_; ++strip) {
       const int64_t seen = std::min(padded(count), chunk_ + (strip + 1) * kWide - begin);
@@ -272,7 +285,10 @@ class AttendBackward {
 
   void store_dq() const {
     for (int64_t strip = 0; strip < strips_; ++strip) {
+      Ahead<true> next(dq_at((strip + 1) * kWide), piece_.dq_row,
+                       std::min(kWide, rows_ - (strip + 1) * kWide), piece_.qk_dim);
       for (int64_t c = 0; c < piece_.qk_dim; c += kSide) {
+        next.fetch(kWide);
         for (int64_t tile = 0; tile < 2; ++tile) store_dq_tile(strip, c, tile);
       }
     }
@@ -289,8 +305,7 @@ class AttendBackward {
     for (int64_t i = 0; i < 16; ++i) {
       const int64_t row = strip * kWide + i / 4 * 8 + tile * 4 + i % 4;
       if (row >= rows_) continue;
-      _mm512_mask_storeu_epi32(
-          piece_.dq + (chunk_ + row) * piece_.dq_row + head_ * piece_.qk_dim + c, some, x[i]);
+      _mm512_mask_storeu_epi32(dq_at(row) + c, some, x[i]);
     }
   }
 
