@@ -80,6 +80,13 @@ KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choic
                  "157 to 180 GFLOP/s a thread, AVX2 105");
   choose.product("grouped_tn", table.grouped_tn, &avx512::grouped_tn, &avx2::grouped_tn,
                  "160 to 170 GFLOP/s a thread, AVX2 96");
+  choose.product("packed_floats", table.packed_floats, &avx512::packed_floats, &avx2::packed_floats,
+                 "the order of matmul_packed");
+  choose.product("pack", table.pack, &avx512::pack, &avx2::pack, "the order of matmul_packed");
+  choose.product("matmul_packed", table.matmul_packed, &avx512::matmul_packed, &avx2::matmul_packed,
+                 "as matmul_nt without packing");
+  choose.product("grouped_packed", table.grouped_packed, &avx512::grouped_packed,
+                 &avx2::grouped_packed, "as grouped_nt without packing");
   choose.product("matmul_exact_nt", table.matmul_exact_nt, &avx512::matmul_nt, &avx2::matmul_nt,
                  "as matmul_nt, whatever the precision");
   choose.product("matmul_exact_nn", table.matmul_exact_nn, &avx512::matmul_nn, &avx2::matmul_nn,
@@ -152,6 +159,8 @@ KernelTable reference_bf16_kernels() {
   table.grouped_nt = &reference::grouped_bf16_nt;
   table.grouped_nn = &reference::grouped_bf16_nn;
   table.grouped_tn = &reference::grouped_bf16_tn;
+  table.matmul_packed = &reference::matmul_packed_bf16;
+  table.grouped_packed = &reference::grouped_packed_bf16;
   table.attention = &reference::attention_bf16;
   table.attention_backward = &reference::attention_bf16_backward;
   return table;
@@ -164,6 +173,10 @@ void use_bf16_products(KernelTable& table, std::vector<KernelChoice>& choices) {
   table.grouped_nt = &amx::grouped_bf16_nt;
   table.grouped_nn = &amx::grouped_bf16_nn;
   table.grouped_tn = &amx::grouped_bf16_tn;
+  table.packed_floats = &amx::packed_bf16_floats;
+  table.pack = &amx::pack_bf16;
+  table.matmul_packed = &amx::matmul_packed_bf16;
+  table.grouped_packed = &amx::grouped_packed_bf16;
   table.attention = &amx::attention_bf16;
   table.attention_backward = &amx::attention_bf16_backward;
   for (KernelChoice& choice : choices) {
@@ -173,7 +186,8 @@ void use_bf16_products(KernelTable& table, std::vector<KernelChoice>& choices) {
                           ? "operands rounded to bf16; 2.2 to 3.9 times f32 from 256 tokens on"
                           : "operands rounded to bf16; 2.6 to 5.5 times f32 from 256 tokens on";
     }
-    const bool product = choice.op.starts_with("matmul_") || choice.op.starts_with("grouped_");
+    const bool product = choice.op.starts_with("matmul_") || choice.op.starts_with("grouped_") ||
+                         choice.op.starts_with("pack");
     if (!product || choice.op.starts_with("matmul_exact_")) continue;
     choice.version = "amx";
     choice.reason = "operands rounded to bf16; 500 to 1000 GFLOP/s a thread, f32 has 175";

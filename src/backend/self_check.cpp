@@ -64,6 +64,30 @@ Numbers grouped_product(void (*kernel)(Stream*, ConstView, ConstView, ConstView,
   return c;
 }
 
+// As grouped_product() with a weight that was packed before; one group is the plain product.
+Numbers packed_product(const KernelTable& table, int64_t groups) {
+  Numbers a = random_numbers(kRows * kInner, 1), b = random_numbers(groups * kCols * kInner, 2);
+  Numbers c = random_numbers(kRows * kCols, 3);
+  Numbers packed(static_cast<size_t>(groups * table.packed_floats(kCols, kInner)));
+  table.pack(nullptr, {b.data(), DType::kF32, Shape{groups, kCols, kInner}, kInner},
+             matrix(packed, groups));
+  if (groups == 1) {
+    table.matmul_packed(nullptr, matrix(a, kRows), matrix(packed, 1), matrix(c, kRows));
+  } else {
+    table.grouped_packed(nullptr, matrix(a, kRows), integers(kOffsets), matrix(packed, groups),
+                         matrix(c, kRows));
+  }
+  return c;
+}
+
+// They share an order.
+void restore_packed(KernelTable& table, const KernelTable& from) {
+  table.packed_floats = from.packed_floats;
+  table.pack = from.pack;
+  table.matmul_packed = from.matmul_packed;
+  table.grouped_packed = from.grouped_packed;
+}
+
 // The first group already has a gradient, the last has none yet.
 Numbers grouped_gradient(const KernelTable& table) {
   Numbers a = random_numbers(kRows * kInner, 1), b = random_numbers(kRows * kCols, 2);
@@ -154,6 +178,8 @@ std::vector<Check> checks() {
        },
        [](auto& t, const auto& r) { t.grouped_nn = r.grouped_nn; }},
       {"grouped_tn", grouped_gradient, [](auto& t, const auto& r) { t.grouped_tn = r.grouped_tn; }},
+      {"matmul_packed", [](const auto& t) { return packed_product(t, 1); }, &restore_packed},
+      {"grouped_packed", [](const auto& t) { return packed_product(t, kGroups); }, &restore_packed},
       {"attention", attention, [](auto& t, const auto& r) { t.attention = r.attention; }},
       {"attention_backward", attention_backward,
        [](auto& t, const auto& r) { t.attention_backward = r.attention_backward; }},

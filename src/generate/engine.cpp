@@ -9,9 +9,10 @@ namespace fathom {
 
 namespace {
 
-// Weights of so many bytes stay in a core's own cache from step to step, and fewer sequences than
+// Models whose weights take so many bytes in f32 get a pass for each thread and packed copies of
+// their weights: 1.2 to 1.4 times faster; at 100 MB f32 is slower that way. Fewer sequences than
 // these are not worth a pass of their own.
-constexpr int64_t kNearWeightBytes = int64_t{1} << 24;
+constexpr int64_t kNearWeightBytes = int64_t{1} << 26;
 constexpr size_t kLeastSequences = 4;
 
 }  // namespace
@@ -339,6 +340,10 @@ void Engine::drop_finished() {
 }
 
 int64_t Engine::step() {
+  if (weights_near_) {
+    Pass pass{kernels_, memory_};
+    decoder_.pack_weights(pass);
+  }
   drop_finished();
   admit();
   decode();

@@ -117,7 +117,7 @@ class Engine {
   Allocator& memory_;
   const Decoder& decoder_;
   EngineConfig config_;
-  bool weights_near_ = false;  // small enough for a pass on each thread
+  bool weights_near_ = false;  // small enough for a pass on each thread, with packed copies
   int64_t max_tokens_ = 0;
   std::unique_ptr<KvCache> cache_;
   int64_t promised_pages_ =

@@ -8,6 +8,7 @@
 #include "ops/columns/columns.h"
 #include "ops/embedding/embedding.h"
 #include "ops/linear/linear.h"
+#include "ops/packed_weight/packed_weight.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rope/rope.h"
 #include "ops/select_rows/select_rows.h"
@@ -177,6 +178,16 @@ ParameterList Decoder::parameters() {
     list.push_back(&head.norm);
   }
   return list;
+}
+
+void Decoder::pack_weights(Pass& pass) const {
+  ParameterList list;
+  for (const DecoderLayer& layer : layers_)
+    const_cast<DecoderLayer&>(layer).list(list);  // lists only
+  for (const Parameter* p : list) {
+    if (p->declared.rank() > 1) pack_weight(pass, *p);
+  }
+  pack_weight(pass, lm_head());
 }
 
 std::vector<Experts*> Decoder::expert_layers() {

@@ -78,6 +78,9 @@ class Decoder {
   void set_recompute(bool on) { recompute_ = on; }
 
   ParameterList parameters();
+  // Copies of the main model's weights in the order of products, for passes without a tape
+  // (ops/packed_weight); renewed where the weights changed.
+  void pack_weights(Pass& pass) const;
   std::vector<Experts*> expert_layers();  // main model first, then multi-token heads
   void allocate(Allocator& memory, DType dtype = DType::kF32);
   void require_gradients(bool on);

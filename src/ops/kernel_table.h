@@ -87,6 +87,14 @@ struct KernelTable : BasicKernels {
   // else overwrites; sets live[g] to 1. Groups without rows are not touched.
   void (*grouped_tn)(Stream*, ConstView a, ConstView offsets, ConstView b, View c,
                      uint8_t* live) = nullptr;
+  // Products with a b [n, k] (or [groups, n, k]) that was brought into their own order before:
+  // packed [groups, packed_floats(n, k)], f32 in memory whatever it holds. Results are those of
+  // matmul_nt and grouped_nt, bit for bit.
+  int64_t (*packed_floats)(int64_t n, int64_t k) = nullptr;
+  void (*pack)(Stream*, ConstView b, View packed) = nullptr;
+  void (*matmul_packed)(Stream*, ConstView a, ConstView packed, View c) = nullptr;
+  void (*grouped_packed)(Stream*, ConstView a, ConstView offsets, ConstView packed,
+                         View c) = nullptr;
 
   // y = x + b with b [cols] added to every row, in place; and db = or += column sums of dy.
   void (*add_bias)(Stream*, ConstView b, View y) = nullptr;

@@ -32,6 +32,10 @@ KernelTable reference_kernels() {
   table.grouped_nt = &reference::grouped_nt;
   table.grouped_nn = &reference::grouped_nn;
   table.grouped_tn = &reference::grouped_tn;
+  table.packed_floats = &reference::packed_floats;
+  table.pack = &reference::pack;
+  table.matmul_packed = &reference::matmul_packed;
+  table.grouped_packed = &reference::grouped_packed;
   table.add_bias = &reference::add_bias;
   table.bias_backward = &reference::bias_backward;
 

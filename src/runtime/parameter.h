@@ -28,6 +28,14 @@ struct ParameterGrad {
   void clear();
 };
 
+// A copy of a parameter in the order in which products read it (ops/packed_weight).
+struct PackedWeight {
+  Tensor value;  // null: no copy
+  Tensor of;     // the values that were copied, at this version
+  uint32_t version = 0;
+  void (*order)(Stream*, ConstView, View) = nullptr;  // the kernel that packed it
+};
+
 struct ParameterPart {
   std::string name;       // published: "model.layers.3.self_attn.q_proj.weight"
   int64_t row_begin = 0;  // first row within the parameter seen as a matrix
@@ -44,6 +52,7 @@ struct Parameter {
   bool trained =
       true;  // false: a buffer that is saved but has no gradient (e_score_correction_bias)
   std::shared_ptr<ParameterGrad> grad;  // null when frozen or in inference
+  std::shared_ptr<PackedWeight> packed = std::make_shared<PackedWeight>();
 
   // Where a backward kernel writes this parameter's gradient; `accumulate` tells whether to add.
   // Marks it filled.

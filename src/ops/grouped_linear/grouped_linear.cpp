@@ -2,6 +2,7 @@
 
 #include "ops/input_gradient.h"
 #include "ops/kernel_table.h"
+#include "ops/packed_weight/packed_weight.h"
 
 namespace fathom {
 namespace {
@@ -42,7 +43,12 @@ Tensor grouped_linear(Pass& pass, const Tensor& rows, const Tensor& offsets,
                       const Parameter& weight) {
   check(rows, offsets, weight);
   Tensor y = pass.empty({rows.rows(), weight.value.dim(1)}, rows.dtype());
-  pass.kernels.grouped_nt(pass.stream, rows.read(), offsets.read(), weight.value.read(), y.write());
+  if (const ConstView packed = packed_weight(pass, weight)) {
+    pass.kernels.grouped_packed(pass.stream, rows.read(), offsets.read(), packed, y.write());
+  } else {
+    pass.kernels.grouped_nt(pass.stream, rows.read(), offsets.read(), weight.value.read(),
+                            y.write());
+  }
   const bool trained = weight.wants_grad(pass);
   if (!needs_grad(pass, {&rows}) && !trained) return y;
   pass.tape->record("grouped_linear", y,

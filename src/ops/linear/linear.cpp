@@ -1,6 +1,7 @@
 #include "ops/linear/linear.h"
 
 #include "ops/kernel_table.h"
+#include "ops/packed_weight/packed_weight.h"
 #include "runtime/tape.h"
 
 namespace fathom {
@@ -60,7 +61,14 @@ Tensor linear(Pass& pass, const Tensor& x, const Parameter& weight, const Parame
               Operands operands) {
   check(x, weight, bias);
   Tensor y = pass.empty({x.rows(), weight.value.dim(0)}, x.dtype());
-  products(pass.kernels, operands).nt(pass.stream, x.read(), weight.value.read(), y.write(), false);
+  const ConstView packed =
+      operands == Operands::kAsDevice ? packed_weight(pass, weight) : ConstView{};
+  if (packed) {
+    pass.kernels.matmul_packed(pass.stream, x.read(), packed, y.write());
+  } else {
+    const Products product = products(pass.kernels, operands);
+    product.nt(pass.stream, x.read(), weight.value.read(), y.write(), false);
+  }
   if (bias != nullptr) pass.kernels.add_bias(pass.stream, bias->value.read(), y.write());
 
   const bool bias_trained = bias != nullptr && bias->wants_grad(pass);

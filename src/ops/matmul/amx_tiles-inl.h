@@ -124,7 +124,7 @@ FATHOM_INLINE void load_across(const float* from, int64_t step, int64_t columns,
 
 FATHOM_INLINE void store(const __m512i (&x)[16], float* tile) {
   FATHOM_UNROLL
-  for (int i = 0; i < 16; ++i) _mm512_store_si512(tile + i * kSide, x[i]);
+  for (int i = 0; i < 16; ++i) _mm512_storeu_si512(tile + i * kSide, x[i]);
 }
 
 // Packs `count` rows of a (or columns of b), k steps of them: [k / 32][2] tiles. `along`: k runs
@@ -153,10 +153,10 @@ inline void pack_strip(const float* from, int64_t step, int64_t rows, int64_t k,
     float* tile_row = to + i / kSide * kTileFloats + i % kSide * kSide;
     int64_t p = 0;
     for (; i < rows && p + kDepth <= k; p += kDepth, tile_row += 2 * kTileFloats)
-      _mm512_store_si512(tile_row, pairs_along(from + p));
+      _mm512_storeu_si512(tile_row, pairs_along(from + p));
     for (; p < k; p += kDepth, tile_row += 2 * kTileFloats) {
-      _mm512_store_si512(tile_row,
-                         i < rows ? pairs_along(from + p, k - p) : _mm512_setzero_si512());
+      _mm512_storeu_si512(tile_row,
+                          i < rows ? pairs_along(from + p, k - p) : _mm512_setzero_si512());
     }
   }
 }

@@ -78,6 +78,7 @@ class PanelProduct {
 
   PanelProduct(const Block& p, float* memory)
       : p_(p), strips_(p.m, V::kTileRows), strip_(memory), panels_(memory + kStripWidth<V> * p.k) {
+    if (p.form == Form::kPacked) return;
     for (int64_t j = 0; j < p.n; j += kPanelColumns<V>) pack_panel(j);
   }
 
@@ -89,7 +90,7 @@ class PanelProduct {
   int64_t columns(int64_t j) const { return std::min(kPanelColumns<V>, p_.n - j); }
   int64_t vectors(int64_t j) const { return columns(j) > V::kLanes ? 2 : 1; }
   bool first_in_place(int64_t j) const {
-    return p_.form != Form::kNt && columns(j) == kPanelColumns<V>;
+    return (p_.form == Form::kNn || p_.form == Form::kTn) && columns(j) == kPanelColumns<V>;
   }
 
   void pack_panel(int64_t j) {
@@ -138,6 +139,11 @@ class PanelProduct {
   }
 
   void place_b(int64_t s, int64_t j, Tile& t) const {
+    if (p_.form == Form::kPacked) {
+      t.b = p_.b + j / kPanelColumns<V> * p_.b_step;
+      t.b_step = kPanelColumns<V>;
+      return;
+    }
     const bool packs = strips_.count > 2;
     float* panel = panels_ + j * p_.k;
     if (first_in_place(j) && (s == 0 || !packs)) {
@@ -172,6 +178,21 @@ class PanelProduct {
   float* const panels_;
 };
 
+// A panel of a packed b: [k, panel columns]; columns that b does not have hold copies of its last.
+template <class V>
+int64_t panel_floats(int64_t k) {
+  return k * kPanelColumns<V>;
+}
+
+template <class V>
+void pack_panel(const float* b, int64_t step, int64_t columns, int64_t k, float* to) {
+  pack_natural<V>(b, step, columns, k, to, kPanelColumns<V>);
+  if (columns <= V::kLanes) {
+    for (int64_t i = 0; i < k; ++i)
+      V::store(to + i * kPanelColumns<V> + V::kLanes, V::load(to + i * kPanelColumns<V>));
+  }
+}
+
 template <class V>
 void multiply_block(const Block& p) {
   if (p.k == 0) {
@@ -189,7 +210,9 @@ void multiply_block(const Block& p) {
     for (int64_t k = 0; k < p.k; k += block_k) {
       Block part = p;
       part.a += k * (p.form == Form::kTn ? p.a_step : 1);
-      part.b += p.form == Form::kNt ? j * p.b_step + k : k * p.b_step + j;
+      part.b += p.form == Form::kNt       ? j * p.b_step + k
+                : p.form == Form::kPacked ? (j / kPanelColumns<V>)*p.b_step + k * kPanelColumns<V>
+                                          : k * p.b_step + j;
       part.c += j;
       part.n = std::min(V::kBlockColumns, p.n - j);
       part.k = std::min(block_k, p.k - k);

@@ -9,12 +9,13 @@
 
 namespace fathom::products {
 
-// Which operands are transposed, as in the names of the kernels.
-enum class Form { kNt, kNn, kTn };
+// Which operands are transposed, as in the names of the kernels; kPacked is kNt with its b packed.
+enum class Form { kNt, kNn, kTn, kPacked };
 
 // c [m, n] = or += a · b, all row-major f32; steps are the elements between the beginnings of two
 // rows.
 //   kNt: a [m, k], b [n, k]     kNn: a [m, k], b [k, n]     kTn: a [k, m], b [k, n]
+//   kPacked: a [m, k], b [panels][panel_floats(k)], a step of b is a panel
 struct Block {
   Form form = Form::kNt;
   const float* a = nullptr;
@@ -33,11 +34,19 @@ struct BlockKernel {
   int64_t panel_cost = 0;
   // and what bringing a row of a into place costs, in panels multiplied with it.
   int64_t row_cost = 0;
+  // One packed panel: the floats it takes, and packing it from `columns` rows of b [n, k].
+  int64_t (*panel_floats)(int64_t k) = nullptr;
+  void (*pack_panel)(const float* b, int64_t step, int64_t columns, int64_t k, float* to) = nullptr;
+
+  int64_t panels(int64_t columns) const { return (columns + tile_columns - 1) / tile_columns; }
+  int64_t packed_floats(int64_t n, int64_t k) const { return panels(n) * panel_floats(k); }
 };
 
 void matmul(const BlockKernel& kernel, Form form, ConstView a, ConstView b, View c,
             bool accumulate);
-// c_g = a_g · b[g] for the rows of each group; kNt or kNn.
+// b [n, k] or [groups, n, k] into panels, packed [groups, packed_floats(n, k)].
+void pack_all(const BlockKernel& kernel, ConstView b, View packed);
+// c_g = a_g · b[g] for the rows of each group; kNt, kNn or kPacked.
 void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offsets, ConstView b,
              View c);
 // c[g] = or += a_gᵀ · b_g.

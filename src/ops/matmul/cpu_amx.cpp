@@ -50,7 +50,7 @@ void multiply_part(const Block& p, float* memory) {
   const int64_t packed = packed_floats(p.k);
   float* const strip = memory;
   float* const panels = memory + packed;
-  for (int64_t j = 0; j < p.n; j += kWide) {
+  for (int64_t j = 0; j < p.n && p.form != Form::kPacked; j += kWide) {
     const int64_t columns = std::min(kWide, p.n - j);
     float* to = panels + j / kWide * packed;
     if (p.form == Form::kNt) {
@@ -73,7 +73,9 @@ void multiply_part(const Block& p, float* memory) {
       const Square c(p.c + i * p.c_step + j, p.c_step, rows, std::min(kWide, p.n - j));
       Ahead<true> next_c = square_ahead(p, i, j + kWide);
       const int64_t c_lines = divide_up(next_c.lines(), steps);
-      multiply_square(strip, panels + j / kWide * packed, p.k, c, p.accumulate, [&] {
+      const float* panel =
+          p.form == Form::kPacked ? p.b + j / kWide * p.b_step : panels + j / kWide * packed;
+      multiply_square(strip, panel, p.k, c, p.accumulate, [&] {
         next_a.fetch(a_lines);
         next_c.fetch(c_lines);
       });
@@ -95,7 +97,9 @@ void multiply_block(const Block& p) {
     for (int64_t k = 0; k < p.k; k += block_k) {
       Block part = p;
       part.a += k * (p.form == Form::kTn ? p.a_step : 1);
-      part.b += p.form == Form::kNt ? j * p.b_step + k : k * p.b_step + j;
+      part.b += p.form == Form::kNt       ? j * p.b_step + k
+                : p.form == Form::kPacked ? j / kWide * p.b_step + packed_floats(k)
+                                          : k * p.b_step + j;
       part.c += j;
       part.n = std::min(kBlockColumns, p.n - j);
       part.k = std::min(block_k, p.k - k);
@@ -105,7 +109,8 @@ void multiply_block(const Block& p) {
   }
 }
 
-constexpr BlockKernel kKernel = {&multiply_block, kWide, kWide, 48, 2};
+constexpr BlockKernel kKernel = {&multiply_block,  kWide, kWide, 48, 2, &packed_floats,
+                                 &pack<true, true>};
 
 // As in a product: four tiles of c, two of a and two of b, all in registers.
 constexpr int64_t kBurstOperations = 4 * 2 * kSide * kSide * kDepth;
@@ -158,6 +163,18 @@ void grouped_bf16_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View 
 
 void grouped_bf16_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
   products::grouped(kKernel, Form::kNn, a, offsets, b, c);
+}
+
+int64_t packed_bf16_floats(int64_t n, int64_t k) { return kKernel.packed_floats(n, k); }
+
+void pack_bf16(Stream*, ConstView b, View packed) { products::pack_all(kKernel, b, packed); }
+
+void matmul_packed_bf16(Stream*, ConstView a, ConstView packed, View c) {
+  products::matmul(kKernel, Form::kPacked, a, packed, c, false);
+}
+
+void grouped_packed_bf16(Stream*, ConstView a, ConstView offsets, ConstView packed, View c) {
+  products::grouped(kKernel, Form::kPacked, a, offsets, packed, c);
 }
 
 void grouped_bf16_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live) {

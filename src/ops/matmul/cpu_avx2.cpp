@@ -74,8 +74,9 @@ struct Avx2 {
   }
 };
 
-constexpr BlockKernel kKernel = {&multiply_block<Avx2>, Avx2::kTileRows, kPanelColumns<Avx2>,
-                                 kPanelCost, 0};
+constexpr BlockKernel kKernel = {
+    &multiply_block<Avx2>, Avx2::kTileRows,  kPanelColumns<Avx2>, kPanelCost, 0,
+    &panel_floats<Avx2>,   &pack_panel<Avx2>};
 constexpr auto* kBurst = &multiply_add_burst<Avx2>;
 constexpr int64_t kBurstOperations = 4 * Avx2::kTileRows * Avx2::kLanes;
 
@@ -107,6 +108,18 @@ void grouped_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
 
 void grouped_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
   products::grouped(kKernel, Form::kNn, a, offsets, b, c);
+}
+
+int64_t packed_floats(int64_t n, int64_t k) { return kKernel.packed_floats(n, k); }
+
+void pack(Stream*, ConstView b, View packed) { products::pack_all(kKernel, b, packed); }
+
+void matmul_packed(Stream*, ConstView a, ConstView packed, View c) {
+  products::matmul(kKernel, Form::kPacked, a, packed, c, false);
+}
+
+void grouped_packed(Stream*, ConstView a, ConstView offsets, ConstView packed, View c) {
+  products::grouped(kKernel, Form::kPacked, a, offsets, packed, c);
 }
 
 void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live) {

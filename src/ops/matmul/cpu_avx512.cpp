@@ -83,8 +83,9 @@ struct Avx512 {
   }
 };
 
-constexpr BlockKernel kKernel = {&multiply_block<Avx512>, Avx512::kTileRows, kPanelColumns<Avx512>,
-                                 kPanelCost, 0};
+constexpr BlockKernel kKernel = {
+    &multiply_block<Avx512>, Avx512::kTileRows,  kPanelColumns<Avx512>, kPanelCost, 0,
+    &panel_floats<Avx512>,   &pack_panel<Avx512>};
 constexpr auto* kBurst = &multiply_add_burst<Avx512>;
 constexpr int64_t kBurstOperations = 4 * Avx512::kTileRows * Avx512::kLanes;
 
@@ -116,6 +117,18 @@ void grouped_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
 
 void grouped_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
   products::grouped(kKernel, Form::kNn, a, offsets, b, c);
+}
+
+int64_t packed_floats(int64_t n, int64_t k) { return kKernel.packed_floats(n, k); }
+
+void pack(Stream*, ConstView b, View packed) { products::pack_all(kKernel, b, packed); }
+
+void matmul_packed(Stream*, ConstView a, ConstView packed, View c) {
+  products::matmul(kKernel, Form::kPacked, a, packed, c, false);
+}
+
+void grouped_packed(Stream*, ConstView a, ConstView offsets, ConstView packed, View c) {
+  products::grouped(kKernel, Form::kPacked, a, offsets, packed, c);
 }
 
 void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live) {

@@ -22,6 +22,10 @@ void matmul_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
 void grouped_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
+int64_t packed_floats(int64_t n, int64_t k);
+void pack(Stream*, ConstView b, View packed);
+void matmul_packed(Stream*, ConstView a, ConstView packed, View c);
+void grouped_packed(Stream*, ConstView a, ConstView offsets, ConstView packed, View c);
 void add_bias(Stream*, ConstView b, View y);
 void bias_backward(Stream*, ConstView dy, View db, bool accumulate);
 
@@ -36,6 +40,8 @@ void matmul_bf16_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
 void grouped_bf16_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_bf16_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_bf16_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
+void matmul_packed_bf16(Stream*, ConstView a, ConstView packed, View c);
+void grouped_packed_bf16(Stream*, ConstView a, ConstView offsets, ConstView packed, View c);
 }  // namespace reference
 
 // Multiply-adds in registers alone, for the peaks below.
@@ -52,6 +58,10 @@ void matmul_bf16_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
 void grouped_bf16_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_bf16_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_bf16_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
+int64_t packed_bf16_floats(int64_t n, int64_t k);
+void pack_bf16(Stream*, ConstView b, View packed);
+void matmul_packed_bf16(Stream*, ConstView a, ConstView packed, View c);
+void grouped_packed_bf16(Stream*, ConstView a, ConstView offsets, ConstView packed, View c);
 MultiplyAddBurst multiply_add_burst();
 }  // namespace amx
 
@@ -67,6 +77,10 @@ void matmul_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
 void grouped_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
+int64_t packed_floats(int64_t n, int64_t k);
+void pack(Stream*, ConstView b, View packed);
+void matmul_packed(Stream*, ConstView a, ConstView packed, View c);
+void grouped_packed(Stream*, ConstView a, ConstView offsets, ConstView packed, View c);
 MultiplyAddBurst multiply_add_burst();
 }  // namespace avx512
 
@@ -77,6 +91,10 @@ void matmul_tn(Stream*, ConstView a, ConstView b, View c, bool accumulate);
 void grouped_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c);
 void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live);
+int64_t packed_floats(int64_t n, int64_t k);
+void pack(Stream*, ConstView b, View packed);
+void matmul_packed(Stream*, ConstView a, ConstView packed, View c);
+void grouped_packed(Stream*, ConstView a, ConstView offsets, ConstView packed, View c);
 MultiplyAddBurst multiply_add_burst();
 }  // namespace avx2
 

@@ -36,24 +36,32 @@ Range share(int64_t items, int64_t parts, int64_t i) {
   return {items * i / parts, items * (i + 1) / parts};
 }
 
-Block part_of(const Block& whole, Range rows, Range columns) {
+Block part_of(const BlockKernel& kernel, const Block& whole, Range rows, Range columns) {
   Block part = whole;
   part.a += rows.begin * (whole.form == Form::kTn ? 1 : whole.a_step);
-  part.b += columns.begin * (whole.form == Form::kNt ? whole.b_step : 1);
+  part.b += whole.form == Form::kNt       ? columns.begin * whole.b_step
+            : whole.form == Form::kPacked ? columns.begin / kernel.tile_columns * whole.b_step
+                                          : columns.begin;
   part.c += rows.begin * whole.c_step + columns.begin;
   part.m = rows.end - rows.begin;
   part.n = columns.end - columns.begin;
   return part;
 }
 
+int64_t panel_cost(const BlockKernel& kernel, Form form) {
+  return form == Form::kPacked ? 0 : kernel.panel_cost;
+}
+
 // Into how many bands of rows c is cut so that the largest of `shares` blocks is cheapest.
-int64_t best_bands(const BlockKernel& kernel, int64_t rows, int64_t panels, int64_t shares) {
+int64_t best_bands(const BlockKernel& kernel, Form form, int64_t rows, int64_t panels,
+                   int64_t shares) {
   int64_t best = 1, best_cost = 0;
   for (int64_t bands = 1; bands <= shares; ++bands) {
     if (shares % bands != 0) continue;
     const int64_t block_rows = divide_up(rows, bands);
-    const int64_t cost = divide_up(panels, shares / bands) * (block_rows + kernel.panel_cost) +
-                         block_rows * kernel.row_cost;
+    const int64_t cost =
+        divide_up(panels, shares / bands) * (block_rows + panel_cost(kernel, form)) +
+        block_rows * kernel.row_cost;
     if (bands == 1 || cost < best_cost) {
       best = bands;
       best_cost = cost;
@@ -64,14 +72,14 @@ int64_t best_bands(const BlockKernel& kernel, int64_t rows, int64_t panels, int6
 
 // Block `number` of `shares` of a product.
 void multiply_share(const BlockKernel& kernel, const Block& whole, int64_t number, int64_t shares) {
-  const int64_t panels = divide_up(whole.n, kernel.tile_columns);
-  const int64_t bands = best_bands(kernel, whole.m, panels, shares);
+  const int64_t panels = kernel.panels(whole.n);
+  const int64_t bands = best_bands(kernel, whole.form, whole.m, panels, shares);
   const Range rows = share(whole.m, bands, number % bands);
   Range columns = share(panels, shares / bands, number / bands);
   columns.begin *= kernel.tile_columns;
   columns.end = std::min(whole.n, columns.end * kernel.tile_columns);
   if (rows.begin < rows.end && columns.begin < columns.end)
-    kernel.multiply(part_of(whole, rows, columns));
+    kernel.multiply(part_of(kernel, whole, rows, columns));
 }
 
 // The place in a block at which a share of the work begins or ends: panel, then row within it.
@@ -81,11 +89,11 @@ struct Place {
 
 // Where `cost` of the block is done, when each panel costs k · (m + panel_cost).
 Place place_at(const BlockKernel& kernel, const Block& block, int64_t panels, int64_t cost) {
-  const int64_t panel_cost = block.k * (block.m + kernel.panel_cost);
+  const int64_t cost_of_panel = block.k * (block.m + panel_cost(kernel, block.form));
   if (cost <= 0) return {0, 0};
-  if (cost >= panels * panel_cost) return {panels, 0};
-  const int64_t row = cost % panel_cost / block.k / kernel.tile_rows * kernel.tile_rows;
-  return {cost / panel_cost, std::min(row, block.m)};
+  if (cost >= panels * cost_of_panel) return {panels, 0};
+  const int64_t row = cost % cost_of_panel / block.k / kernel.tile_rows * kernel.tile_rows;
+  return {cost / cost_of_panel, std::min(row, block.m)};
 }
 
 // Computes the block's tiles from `begin` to `end`, going down panel after panel.
@@ -94,7 +102,7 @@ void multiply_between(const BlockKernel& kernel, const Block& block, Place begin
     const Range columns = {panels.begin * kernel.tile_columns,
                            std::min(block.n, panels.end * kernel.tile_columns)};
     if (rows.begin < rows.end && columns.begin < columns.end)
-      kernel.multiply(part_of(block, rows, columns));
+      kernel.multiply(part_of(kernel, block, rows, columns));
   };
   if (begin.panel == end.panel) return run({begin.row, end.row}, {begin.panel, begin.panel + 1});
   if (begin.row > 0) {
@@ -109,9 +117,9 @@ void multiply_between(const BlockKernel& kernel, const Block& block, Place begin
 template <class At>
 void multiply_groups(const BlockKernel& kernel, Form form, int64_t groups, const At& at) {
   int64_t total = 0;
-  const auto panels = [&](const Block& block) { return divide_up(block.n, kernel.tile_columns); };
+  const auto panels = [&](const Block& block) { return kernel.panels(block.n); };
   const auto cost = [&](const Block& block) {
-    return block.m == 0 ? 0 : panels(block) * block.k * (block.m + kernel.panel_cost);
+    return block.m == 0 ? 0 : panels(block) * block.k * (block.m + panel_cost(kernel, form));
   };
   for (int64_t g = 0; g < groups; ++g) total += cost(at(g));
 
@@ -141,20 +149,33 @@ void matmul(const BlockKernel& kernel, Form form, ConstView a, ConstView b, View
                                            : &reference::matmul_tn;
     return plain(nullptr, a, b, c, accumulate);
   }
+  const int64_t k = form == Form::kTn ? a.rows() : a.cols();
   const Block whole{form,
                     a.row<float>(0),
                     b.row<float>(0),
                     c.row<float>(0),
                     a.row_stride,
-                    b.row_stride,
+                    form == Form::kPacked ? kernel.panel_floats(k) : b.row_stride,
                     c.row_stride,
                     c.rows(),
                     c.cols(),
-                    form == Form::kTn ? a.rows() : a.cols(),
+                    k,
                     accumulate};
   if (whole.m == 0 || whole.n == 0) return;
-  const int64_t shares = shares_of(form, whole.n * whole.k * (whole.m + kernel.panel_cost));
+  const int64_t shares = shares_of(form, whole.n * whole.k * (whole.m + panel_cost(kernel, form)));
   share_tasks(shares, [&](int64_t number, int) { multiply_share(kernel, whole, number, shares); });
+}
+
+void pack_all(const BlockKernel& kernel, ConstView b, View packed) {
+  const int64_t groups = packed.rows(), n = b.rows() / groups, k = b.cols();
+  const int64_t panels = kernel.panels(n);
+  share_tasks(groups * panels, [&](int64_t task, int) {
+    const int64_t group = task / panels, panel = task % panels;
+    const int64_t begin = panel * kernel.tile_columns;
+    kernel.pack_panel(b.row<float>(group * n + begin), b.row_stride,
+                      std::min(kernel.tile_columns, n - begin), k,
+                      packed.row<float>(group) + panel * kernel.panel_floats(k));
+  });
 }
 
 void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offsets, ConstView b,
@@ -164,14 +185,14 @@ void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offset
     return plain(nullptr, a, offsets, b, c);
   }
   const int32_t* begin = offsets.row<int32_t>(0);
-  const int64_t matrix_rows = b.shape[1];
+  const int64_t matrix_rows = form == Form::kPacked ? 1 : b.shape[1];  // of a group's b
   multiply_groups(kernel, form, offsets.shape.elements() - 1, [&](int64_t g) {
     return Block{form,
                  a.row<float>(begin[g]),
                  b.row<float>(g * matrix_rows),
                  c.row<float>(begin[g]),
                  a.row_stride,
-                 b.row_stride,
+                 form == Form::kPacked ? kernel.panel_floats(a.cols()) : b.row_stride,
                  c.row_stride,
                  begin[g + 1] - begin[g],
                  c.cols(),

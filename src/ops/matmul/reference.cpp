@@ -71,7 +71,37 @@ void for_each_group(const ConstView& offsets, Fn&& fn) {
   }
 }
 
+// Packed without a change: the plain versions read b in its natural layout.
+ConstView unpacked(ConstView packed, int64_t n, int64_t k) {
+  return {packed.data, packed.dtype, Shape{packed.rows(), n, k}, k};
+}
+
 }  // namespace
+
+int64_t packed_floats(int64_t n, int64_t k) { return n * k; }
+
+void pack(Stream*, ConstView b, View packed) {
+  const int64_t k = b.cols();
+  for (int64_t i = 0; i < b.rows(); ++i) {
+    std::copy_n(b.row<float>(i), k, packed.row<float>(0) + i * k);
+  }
+}
+
+void matmul_packed(Stream* stream, ConstView a, ConstView packed, View c) {
+  matmul_nt(stream, a, unpacked(packed, c.cols(), a.cols()), c, false);
+}
+
+void grouped_packed(Stream* stream, ConstView a, ConstView offsets, ConstView packed, View c) {
+  grouped_nt(stream, a, offsets, unpacked(packed, c.cols(), a.cols()), c);
+}
+
+void matmul_packed_bf16(Stream* stream, ConstView a, ConstView packed, View c) {
+  matmul_bf16_nt(stream, a, unpacked(packed, c.cols(), a.cols()), c, false);
+}
+
+void grouped_packed_bf16(Stream* stream, ConstView a, ConstView offsets, ConstView packed, View c) {
+  grouped_bf16_nt(stream, a, offsets, unpacked(packed, c.cols(), a.cols()), c);
+}
 
 void matmul_nt(Stream*, ConstView a, ConstView b, View c, bool accumulate) {
   dispatch_float(a.dtype, "matmul_nt", [&](auto zero) {
