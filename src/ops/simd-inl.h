@@ -52,12 +52,21 @@ HWY_INLINE void for_each_vector(int64_t count, const Full& full, const Part& par
   if (i < count) part(i, count - i);
 }
 
+// How many floats ahead of their use operands are fetched, into the rows after this one too: the
+// hardware stops at the end of each page.
+constexpr int64_t kAhead = 256;
+
 // y[i] = fn(a[i]) and y[i] = fn(a[i], b[i]); y may be a or b.
 template <class Fn>
 HWY_INLINE void map(const float* a, float* y, int64_t count, const Fn& fn) {
   const F32 d;
   for_each_vector(
-      count, [&](int64_t i) HWY_ATTR { hn::StoreU(fn(hn::LoadU(d, a + i)), d, y + i); },
+      count,
+      [&](int64_t i) HWY_ATTR {
+        __builtin_prefetch(a + i + kAhead);
+        __builtin_prefetch(y + i + kAhead, 1);
+        hn::StoreU(fn(hn::LoadU(d, a + i)), d, y + i);
+      },
       [&](int64_t i, int64_t n) HWY_ATTR { store_part(fn(load_part(a + i, n)), y + i, n); });
 }
 
@@ -66,8 +75,12 @@ HWY_INLINE void map(const float* a, const float* b, float* y, int64_t count, con
   const F32 d;
   for_each_vector(
       count,
-      [&](int64_t i)
-          HWY_ATTR { hn::StoreU(fn(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i); },
+      [&](int64_t i) HWY_ATTR {
+        __builtin_prefetch(a + i + kAhead);
+        __builtin_prefetch(b + i + kAhead);
+        __builtin_prefetch(y + i + kAhead, 1);
+        hn::StoreU(fn(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
+      },
       [&](int64_t i, int64_t n)
           HWY_ATTR { store_part(fn(load_part(a + i, n), load_part(b + i, n)), y + i, n); });
 }
