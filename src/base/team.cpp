@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/pause.h"
+
 namespace fathom {
 namespace {
 
@@ -20,12 +22,6 @@ constexpr uint64_t kTaskMask = (uint64_t{1} << kTaskBits) - 1;
 constexpr int kSpins =
     4000;  // about 100 microseconds: longer than the gaps between the loops of a step
 constexpr int kImpatientSpins = 2000;
-
-void pause_briefly() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
 
 bool bind_thread(pthread_t thread, int processor) {
   cpu_set_t set;

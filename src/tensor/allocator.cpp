@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/pause.h"
 
 namespace fathom {
 namespace {
@@ -30,6 +31,23 @@ size_t block_size(size_t bytes) {
   if (bytes <= 256 || bytes > kSmall) return round_up(std::max<size_t>(bytes, 1), kAlignment);
   return round_up(bytes, std::bit_floor(bytes - 1) / 4);
 }
+
+// Held for a fraction of a microsecond: who finds it taken tries again for a moment before the
+// system puts the thread to sleep, which takes far longer.
+class BriefMutex {
+ public:
+  void lock() {
+    for (int tries = 0; tries < 1000; ++tries) {
+      if (mutex_.try_lock()) return;
+      pause_briefly();
+    }
+    mutex_.lock();
+  }
+  void unlock() { mutex_.unlock(); }
+
+ private:
+  std::mutex mutex_;
+};
 
 // The pool outlives the allocator object while storages live.
 class Pool {
@@ -196,7 +214,7 @@ class Pool {
 
   std::byte* limit_address() const { return reserved_ + reserved_bytes_; }
 
-  mutable std::mutex mutex_;
+  mutable BriefMutex mutex_;
   // Large blocks are cut from free ranges and join their neighbours again: batches of other sizes
   // use the same memory.
   ByAddress by_address_;

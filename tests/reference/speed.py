@@ -25,7 +25,8 @@ PRECISIONS = ["f32", "autocast", "bf16"]  # f32; f32 weights under bf16 autocast
 ENGINES = ["eager", "compile"]
 EXPERTS = ["eager", "grouped_mm", "batched_mm"]
 ATTENTIONS = ["sdpa", "eager"]
-MAX_COPIED_WEIGHTS = 3e9  # batched_mm copies an expert's weights for every token: bytes allowed
+# batched_mm copies an expert's weights for every token: bytes allowed. With 2.4 GB tiny_moe trained 87 tokens/s, not 4000.
+MAX_COPIED_WEIGHTS = 1e9
 MAX_ROW_SECONDS = 600
 GENERATE = {"prompts": 64, "prompt_tokens": 24, "new_tokens": 32}
 
