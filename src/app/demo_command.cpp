@@ -64,6 +64,7 @@ void add_demo_command(CommandLine& line) {
       .flag("--no-control", flags->no_control, "leave out the control with random rewards")
       .flag("--yes,-y", flags->yes, "no conversation at the end")
       .flag("--json", flags->json, "JSON lines on standard output, no conversation");
+  flags->device.precision_choice = PrecisionChoice::kOnlyF32;
   add_device_flags(command, flags->device);
   command.example("fathom demo")
       .example("fathom demo --seed 2 --quick --yes")

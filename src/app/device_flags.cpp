@@ -6,6 +6,7 @@ namespace fathom {
 namespace {
 
 constexpr int64_t kMostThreads = 1024;
+constexpr int64_t kMostMemoryMb = 1000000000;
 
 Precision parse_precision(const std::string& precision) {
   if (precision == "f32") return Precision::kF32;
@@ -19,13 +20,15 @@ Precision parse_precision(const std::string& precision) {
 
 void add_device_flags(Command& command, DeviceFlags& flags, const std::string& precision_alias) {
   const std::string alias = precision_alias.empty() ? "" : "," + precision_alias;
+  if (flags.precision_choice != PrecisionChoice::kOfRun) {
+    command.option("--precision" + alias, flags.precision,
+                   flags.precision_choice == PrecisionChoice::kOnlyF32
+                       ? "arithmetic of matrix products: f32, in which sampler and trainer agree"
+                       : "arithmetic of matrix products: auto (f32), f32, or bf16 with AMX");
+  }
   command.option("--threads,-t", flags.threads, "threads that compute; 0: one for each core")
       .option("--isa", flags.isa,
               "highest instruction set to use: auto, plain, avx2, avx512 or amx")
-      .option("--precision" + alias, flags.precision,
-              flags.auto_is_fastest
-                  ? "arithmetic of matrix products: auto (bf16 with AMX, else f32), f32 or bf16"
-                  : "arithmetic of matrix products: auto (f32), f32, or bf16 with AMX")
       .option("--memory-mb", flags.memory_mb,
               "refuse to take more memory than this; 0: what the machine has");
 }
@@ -36,13 +39,20 @@ Device open_device(const DeviceFlags& flags) {
     fail(ErrorCode::kUsage, "--threads is ", flags.threads, "; expected 1 to ", kMostThreads,
          ", or 0 for all cores");
   }
-  if (flags.memory_mb < 0)
-    fail(ErrorCode::kUsage, "--memory-mb is ", flags.memory_mb, "; expected 0 or more");
+  if (flags.memory_mb < 0 || flags.memory_mb > kMostMemoryMb) {
+    fail(ErrorCode::kUsage, "--memory-mb is ", flags.memory_mb, "; expected 1 to ", kMostMemoryMb,
+         ", or 0 for what the machine has");
+  }
   if (flags.isa != "auto") config.isa = parse_isa(flags.isa);
   if (flags.precision != "auto") {
     config.precision = parse_precision(flags.precision);
-  } else if (flags.auto_is_fastest) {
+  } else if (flags.precision_choice == PrecisionChoice::kOfRun) {
     config.precision = fastest_precision(config.isa);
+  }
+  if (flags.precision_choice == PrecisionChoice::kOnlyF32 && config.precision != Precision::kF32) {
+    fail(ErrorCode::kUsage, "--precision is '", flags.precision,
+         "'; reinforcement learning needs f32: the sampler and the trainer compute in different "
+         "forms, which agree on log-probabilities only there");
   }
   config.threads = static_cast<int>(flags.threads);
   config.memory_limit = static_cast<size_t>(flags.memory_mb) * 1000000;

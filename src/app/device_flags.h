@@ -9,14 +9,18 @@
 
 namespace fathom {
 
+enum class PrecisionChoice {
+  kOffered,  // auto is f32, which repeats on every machine
+  kOnlyF32,  // a sampler and a trainer must agree on log-probabilities
+  kOfRun,    // a setting of the run, not a flag of the device; auto is the fastest
+};
+
 struct DeviceFlags {
   int64_t threads = 0;  // 0: every core this process may use
   std::string isa = "auto";
   std::string precision = "auto";
   int64_t memory_mb = 0;  // 0: what the machine has
-  // What auto is: the fastest arithmetic, or f32, in which a sampler and a trainer agree and which
-  // repeats on every machine.
-  bool auto_is_fastest = false;
+  PrecisionChoice precision_choice = PrecisionChoice::kOffered;
 };
 
 // `precision_alias` is another name of --precision, such as "--dtype", or "".

@@ -34,6 +34,7 @@ void add_grpo_command(CommandLine& line) {
   auto flags = std::make_shared<GrpoFlags>();
   add_field_flags(command, flags->fields);
   command.flag("--json", flags->json, "JSON lines on standard output");
+  flags->device.precision_choice = PrecisionChoice::kOnlyF32;
   add_device_flags(command, flags->device);
   command
       .example(

@@ -63,7 +63,7 @@ int show(const KernelsFlags& flags) {
   Json json = machine_json(device);
   if (!flags.json) {
     print(concat(json.string_at("cpu"), ", ", json.string_at("isa"), ", ", device.threads(),
-                 " threads, arithmetic f32\n"));
+                 " threads, arithmetic ", name(device.precision()), "\n"));
   }
   Json list = Json::array();
   for (const KernelChoice& choice : device.choices()) {
@@ -75,7 +75,7 @@ int show(const KernelsFlags& flags) {
     }
   }
   if (!flags.json) return 0;
-  json["precision"] = "f32";
+  json["precision"] = name(device.precision());
   json["kernels"] = std::move(list);
   print(json.dump() + "\n");
   return 0;

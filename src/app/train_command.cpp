@@ -66,8 +66,11 @@ void print_machine(const Device& device, bool json) {
 }
 
 int train(RunKind kind, const Command& command, const TrainFlags& flags) {
-  const RunConfig config = read_config(kind, command, flags.fields);
-  Device device = open_device(flags.device);
+  RunConfig config = read_config(kind, command, flags.fields);
+  DeviceFlags device_flags = flags.device;
+  device_flags.precision = config.precision;
+  Device device = open_device(device_flags);
+  config.precision = name(device.precision());  // a run keeps to what auto was when it began
   if (flags.dry_run) {
     const Json plan = plan_run(kind, config, device.kernels(), device.memory(), true);
     if (flags.json) {
@@ -92,7 +95,7 @@ void add_training(CommandLine& line, RunKind kind, const std::string& name,
   add_field_flags(command, flags->fields);
   command.flag("--dry-run", flags->dry_run, "print sizes, memory and expected time; train nothing");
   command.flag("--json", flags->json, "JSON lines on standard output");
-  flags->device.auto_is_fastest = true;
+  flags->device.precision_choice = PrecisionChoice::kOfRun;
   add_device_flags(command, flags->device);
   for (const std::string& example : examples) command.example(example);
   command.on_run([kind, &command, flags] { return train(kind, command, *flags); });

@@ -1,7 +1,6 @@
 #include "data/batch_source.h"
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "base/error.h"
@@ -83,7 +82,7 @@ Batch WindowSource::batch(int64_t step, const StepPart& part) {
   return builder.finish();
 }
 
-int64_t WindowSource::most_tokens(int64_t parts) const {
+int64_t WindowSource::most_tokens(int64_t, int64_t parts) {
   return (config_.rows + parts - 1) / parts * config_.row_tokens;
 }
 
@@ -147,15 +146,20 @@ Batch DocumentSource::batch(int64_t step, const StepPart& part) {
   return builder.finish();
 }
 
-int64_t DocumentSource::most_tokens(int64_t parts) const {
-  if (config_.token_budget > 0) return config_.token_budget;
-  std::vector<int64_t> lengths;
-  for (const Document& document : documents_) lengths.push_back(document.tokens());
-  std::sort(lengths.begin(), lengths.end(), std::greater<>());
-  int64_t tokens = 0;  // of the longest ones, each twice: a step may end a pass and begin the next
-  for (int64_t i = 0; i < (config_.documents + parts - 1) / parts; ++i)
-    tokens += lengths[static_cast<size_t>(i / 2) % lengths.size()];
-  return tokens;
+// A walk over lengths, as far as it takes little time.
+int64_t DocumentSource::most_tokens(int64_t steps, int64_t parts) {
+  constexpr int64_t kMostDocuments = 10'000'000;
+  int64_t most = 0;
+  for (int64_t step = 0; step < steps && first_place(step) < kMostDocuments; ++step) {
+    for (int64_t part = 0; part < parts; ++part) {
+      const Range places = cut(first_place(step), first_place(step + 1), {part, parts});
+      int64_t tokens = 0;
+      for (int64_t place = places.first; place < places.last; ++place)
+        tokens += document_at(place).tokens();
+      most = std::max(most, tokens);
+    }
+  }
+  return most;
 }
 
 Json DocumentSource::identity() const {

@@ -28,8 +28,9 @@ class BatchSource {
   // Empty (no tokens) where a step has fewer rows or documents than parts.
   virtual Batch batch(int64_t step, const StepPart& part) = 0;
 
-  // No part of a step cut into so many has more tokens; 0 where that is not known.
-  virtual int64_t most_tokens(int64_t parts) const = 0;
+  // The most tokens that one of `parts` of a step has, of all steps before `steps`; 0 where that is
+  // not known.
+  virtual int64_t most_tokens(int64_t steps, int64_t parts) = 0;
 
   // What the batches depend on. A resumed run compares it with the saved one: equal means the same
   // batches.
@@ -54,7 +55,7 @@ class WindowSource : public BatchSource {
  public:
   WindowSource(Document stream, const WindowConfig& config);
   Batch batch(int64_t step, const StepPart& part) override;
-  int64_t most_tokens(int64_t parts) const override;
+  int64_t most_tokens(int64_t steps, int64_t parts) override;
   Json identity() const override;
 
  private:
@@ -78,7 +79,7 @@ class DocumentSource : public BatchSource {
  public:
   DocumentSource(std::vector<Document> documents, const DocumentBatchConfig& config);
   Batch batch(int64_t step, const StepPart& part) override;
-  int64_t most_tokens(int64_t parts) const override;
+  int64_t most_tokens(int64_t steps, int64_t parts) override;
   Json identity() const override;
 
  private:
@@ -103,7 +104,7 @@ class MixtureSource : public BatchSource {
   MixtureSource(Tokenizer tokenizer, const MixtureConfig& mixture,
                 const MixtureBatchConfig& config);
   Batch batch(int64_t step, const StepPart& part) override;
-  int64_t most_tokens(int64_t) const override { return 0; }
+  int64_t most_tokens(int64_t, int64_t) override { return 0; }
   Json identity() const override;
 
  private:

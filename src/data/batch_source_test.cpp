@@ -194,16 +194,17 @@ TEST(DocumentSource, EveryPassSeesEachDocumentOnce) {
   EXPECT_EQ(orders.size(), 4u);
 }
 
-TEST(DocumentSource, NoPartHasMoreTokensThanItSays) {
+TEST(DocumentSource, KnowsTheLargestPartOfARun) {
   for (const int64_t parts : {1, 2, 3}) {
-    DocumentSource source(hundreds({9, 2, 5, 7, 3}), {.documents = 3});
+    DocumentSource source(hundreds({90, 2, 5, 7, 3, 2, 2, 3}),
+                          {.documents = 3, .packing = {.keep_rows_without_target = true}});
     int64_t most = 0;
-    for (int64_t step = 0; step < 200; ++step) {
+    for (int64_t step = 0; step < 20; ++step) {
       for (int64_t part = 0; part < parts; ++part)
         most = std::max(most, source.batch(step, {part, parts}).tokens());
     }
-    EXPECT_LE(most, source.most_tokens(parts));
-    EXPECT_GE(3 * most, 2 * source.most_tokens(parts));
+    EXPECT_EQ(source.most_tokens(20, parts), most);
+    EXPECT_EQ(source.most_tokens(0, parts), 0);
   }
 }
 

@@ -8,7 +8,7 @@
 //
 // Threads: one; a server drives it from one thread, RL drives it directly.  Lifetime: kernels,
 // memory and decoder outlive it; weights may change between runs (when nothing is queued or
-// running), since nothing is cached across requests.
+// running): packed copies of them (ops/packed_weight) are renewed with each step.
 #pragma once
 
 #include <cstdint>

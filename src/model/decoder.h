@@ -1,6 +1,7 @@
 // The decoder: one forward for training, prefill and decode, of every member of the family.
 //
-// Threads: one.  Lifetime: parameters live in the decoder; a tape that recorded it must be run or
+// Threads: one trains; several may run passes without a tape at once, on sequences of their own.
+// Lifetime: parameters live in the decoder; a tape that recorded it must be run or
 // cleared before it dies. Memory: constructing it declares parameters only; allocate() gives them
 // memory, checkpoint or initialize() gives values.
 #pragma once

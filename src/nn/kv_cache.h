@@ -3,7 +3,8 @@
 // A page holds `page_tokens` rows of every layer. A row is K and V of all key/value heads (mha,
 // gqa, mqa), or the latent and the rotary key of MLA. Pages are reference counted: sequences that
 // share a prefix share its full pages; a page that is shared is copied before it is written.
-// Threads: one.  Lifetime: the allocator outlives the cache; sequences give their pages back with
+// Threads: one; passes of several threads may write rows of different sequences at once.
+// Lifetime: the allocator outlives the cache; sequences give their pages back with
 // release().
 #pragma once
 

@@ -27,8 +27,8 @@ class Allocator {
   virtual size_t in_use() const = 0;  // bytes handed out now
   virtual size_t peak() const = 0;    // the most ever handed out at once
   virtual void reset_peak() = 0;
-  // Takes memory from the system now, so that `bytes` can be handed out in all without more of it;
-  // gives what there is where the system has less.
+  // Takes memory from the system now, so that `bytes`, or what the limit allows, can be handed out in
+  // all without more of it. Where the system refuses, nothing changes.
   virtual void reserve(size_t bytes) = 0;
   virtual size_t reserved() const = 0;  // bytes taken from the system
 };

@@ -202,27 +202,29 @@ class Run {
     }
     const StepOptions options = step_options();
     const StepReport report = trainer_->step(microbatches, options);
-    if (tokens_here_ == 0) reserve_memory(microbatches);
+    const bool first = tokens_here_ == 0;
     ++step_;
     tokens_ += report.tokens;
     tokens_here_ += report.tokens;
     train_seconds_ += timer.seconds();
+    if (first) reserve_memory(microbatches);
     watch_for_breakdown(report);
     if (report.applied) train_loss_ = report.loss;
     if (step_ % config_.log_every == 0 || step_ == config_.steps) log_step(report, options.lr);
   }
 
-  // After the first step: memory for the largest one, so that a run does not grow from batch to
-  // batch and what it takes is known at once.
+  // After the first step: memory for the run's largest one, so that it does not grow from batch to
+  // batch. No more than half of the machine: the rest, should a step need it, is taken then.
   void reserve_memory(const std::vector<Batch>& microbatches) {
     int64_t tokens = 0;
     for (const Batch& batch : microbatches) tokens = std::max(tokens, batch.tokens());
-    const int64_t most = inputs_->train->most_tokens(config_.microbatches);
+    const int64_t most = inputs_->train->most_tokens(config_.steps, config_.microbatches);
     if (tokens == 0 || most <= tokens) return;
     const auto kept = static_cast<double>(memory_.in_use());
     const double passing = static_cast<double>(memory_.peak()) - kept;
-    memory_.reserve(static_cast<size_t>(kept + passing * static_cast<double>(most) /
-                                                   static_cast<double>(tokens)));
+    const double wanted = kept + passing * static_cast<double>(most) / static_cast<double>(tokens);
+    const double half = static_cast<double>(machine_memory_bytes()) / 2;
+    memory_.reserve(static_cast<size_t>(std::min(wanted, half)));
   }
 
   void watch_for_breakdown(const StepReport& report) {

@@ -47,6 +47,7 @@ struct RunConfig {
   int64_t save_every = 200;
   int64_t keep = 2;
   bool recompute = false;
+  std::string precision = "auto";
 };
 
 template <class Visitor>
@@ -83,6 +84,8 @@ void visit_fields(RunConfig& c, Visitor&& field) {
   field("save_every", c.save_every, "steps between two checkpoints; 0: only at the end");
   field("keep", c.keep, "newest checkpoints that are kept; 0: all");
   field("recompute", c.recompute, "recompute layers in backward: less memory, more time");
+  field("precision", c.precision,
+        "arithmetic of matrix products: f32, bf16 (needs AMX), or auto, the faster one here");
 }
 
 // Settings that a resumed run may change; any other difference is refused by name.

@@ -35,6 +35,9 @@ status 2 "$fathom" run sums 1 -c 100000
 status 2 "$fathom" run sums 1 --threads -1
 status 2 "$fathom" run sums 1 --isa sse9
 status 2 "$fathom" run sums 1 --precision int3
+status 2 "$fathom" run sums 1 --memory-mb 99999999999999
+status 2 "$fathom" demo --yes --out no --precision bf16
+says err 'needs f32'
 status 2 "$fathom" run sums 1 --output xml
 status 2 "$fathom" run sums
 says err 'there is no prompt'

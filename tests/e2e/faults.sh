@@ -105,6 +105,10 @@ for flags in '--lr 0.5' '--seed 2' '--beta2 0.5' '--clip-norm 3' '--mtp-weight 0
   status 2 short --out roomy --steps 9 $flags
   says err "resume: ${name//-/_} is"
 done
+if grep -q 'precision = "bf16"' roomy/checkpoints/*/run.toml; then  # what auto is with AMX
+  status 2 short --out roomy --steps 9 --precision f32
+  says err 'resume: precision is'
+fi
 status 2 short --out roomy --steps 7
 says err 'at step 8 already'
 status 2 short --out roomy --steps 9 --resume never

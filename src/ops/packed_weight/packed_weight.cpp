@@ -22,8 +22,14 @@ void pack_weight(Pass& pass, const Parameter& weight) {
   const int64_t floats =
       pass.kernels.packed_floats(weight.value.rows() / groups, weight.value.cols());
   PackedWeight& packed = *weight.packed;
-  if (packed.value.shape() != Shape{groups, floats})
-    packed.value = pass.empty({groups, floats}, DType::kF32);
+  if (packed.value.shape() != Shape{groups, floats}) {
+    try {
+      packed.value = pass.empty({groups, floats}, DType::kF32);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kMemory) throw;
+      return;  // the natural layout serves
+    }
+  }
   pass.kernels.pack(pass.stream, weight.value.read(), packed.value.write());
   packed.of = weight.value;
   packed.version = weight.value.version();
