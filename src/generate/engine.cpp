@@ -70,9 +70,9 @@ Engine::Engine(const KernelTable& kernels, Allocator& memory, const Decoder& dec
 
 Engine::~Engine() = default;
 
-std::vector<RowRange> Engine::ranges_of_step(size_t sequences) const {
-  if (!weights_near_) return {{0, sequences}};
-  return ranges_for_threads(sequences, kLeastSequences);
+std::vector<RowRange> Engine::ranges_of_step(std::span<const int64_t> tokens) const {
+  if (!weights_near_) return {{0, tokens.size()}};
+  return ranges_for_threads(tokens, kLeastSequences);
 }
 
 // Pages that a group needs at worst: its prompt's, and for each sample all pages after the prompt's
@@ -178,13 +178,15 @@ std::vector<std::optional<SampledToken>> Engine::prefill_some(std::span<Group* c
 void Engine::prefill(const std::vector<Group*>& groups) {
   const Timer timer;
   Pass pass{kernels_, memory_};
+  std::vector<int64_t> lengths;
   for (Group* group : groups) {
     const auto tokens = static_cast<int64_t>(group->request.prompt.size());
     FATHOM_CHECK(cache_->extend(pass, group->prompt, tokens),
                  "engine: the cache is full although admission counted its pages");
     stats_.prompt_tokens += tokens;
+    lengths.push_back(tokens);
   }
-  const std::vector<RowRange> ranges = ranges_of_step(groups.size());
+  const std::vector<RowRange> ranges = ranges_of_step(lengths);
   const auto tokens = share_passes(ranges, [&](size_t begin, size_t end) {
     return prefill_some(std::span(groups).subspan(begin, end - begin));
   });
@@ -313,7 +315,7 @@ void Engine::decode() {
     stats_.offered_slots += config_.max_sequences;
   }
   ++stats_.decode_steps;
-  const std::vector<RowRange> ranges = ranges_of_step(running_.size());
+  const std::vector<RowRange> ranges = ranges_of_step(std::vector<int64_t>(running_.size(), 1));
   const std::vector<Decoded> decoded =
       share_passes(ranges, [&](size_t begin, size_t end) { return decode_some(begin, end); });
   std::vector<int32_t> routed;

@@ -106,7 +106,7 @@ class Engine {
     RouteLog routes;
   };
   Decoded decode_some(size_t begin, size_t end);
-  std::vector<RowRange> ranges_of_step(size_t sequences) const;
+  std::vector<RowRange> ranges_of_step(std::span<const int64_t> tokens) const;
   void take_token(Sample& sample, const std::optional<SampledToken>& token,
                   std::span<const int32_t> routed);
   void finish(Sample& sample, const TokenEvent& event);

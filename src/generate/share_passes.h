@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <exception>
+#include <numeric>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -18,11 +20,22 @@ namespace fathom {
 
 using RowRange = std::pair<size_t, size_t>;  // [begin, end)
 
-// A range for each thread, of at least `least_rows`; one where there are fewer.
-inline std::vector<RowRange> ranges_for_threads(size_t rows, size_t least_rows) {
-  const size_t count = std::clamp<size_t>(rows / least_rows, 1, static_cast<size_t>(team_size()));
+// A range for each thread, of at least `least` sequences where there are so many, nearly equal in
+// tokens; `tokens` has one number for each sequence.
+inline std::vector<RowRange> ranges_for_threads(std::span<const int64_t> tokens, size_t least) {
+  const auto threads = static_cast<size_t>(team_size());
+  const size_t count = std::clamp<size_t>(tokens.size() / least, 1, threads);
+  const int64_t total = std::accumulate(tokens.begin(), tokens.end(), int64_t{0});
   std::vector<RowRange> ranges;
-  for (size_t i = 0; i < count; ++i) ranges.push_back({rows * i / count, rows * (i + 1) / count});
+  int64_t before = 0;
+  size_t begin = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    before += tokens[i];
+    const auto cuts = static_cast<int64_t>(ranges.size() + 1);
+    if (before * static_cast<int64_t>(count) < total * cuts) continue;
+    ranges.push_back({begin, i + 1});
+    begin = i + 1;
+  }
   return ranges;
 }
 
