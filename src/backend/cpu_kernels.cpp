@@ -167,6 +167,7 @@ KernelTable reference_bf16_kernels() {
 }
 
 void use_bf16_products(KernelTable& table, std::vector<KernelChoice>& choices) {
+  table.operand_dtype = DType::kBF16;
   table.matmul_nt = &amx::matmul_bf16_nt;
   table.matmul_nn = &amx::matmul_bf16_nn;
   table.matmul_tn = &amx::matmul_bf16_tn;

@@ -79,12 +79,14 @@ DecoderLayer::DecoderLayer(const ModelConfig& config, int64_t layer, size_t expe
 Tensor DecoderLayer::forward(Pass& pass, const Tensor& x, const RowContext& context) const {
   const Tensor attended = std::visit(
       [&](const auto& kind) {
-        return kind.forward(pass, rms_norm(pass, x, input_layernorm_, eps_), context, layer_);
+        const Tensor normed = rms_norm(pass, x, input_layernorm_, eps_, ReadBy::kProducts);
+        return kind.forward(pass, normed, context, layer_);
       },
       attention_);
   const Tensor middle = add(pass, x, attended);
-  const Tensor normed = rms_norm(pass, middle, post_attention_layernorm_, eps_);
-  const Experts* experts = std::get_if<Experts>(&feed_forward_);
+  const Experts* experts = std::get_if<Experts>(&feed_forward_);  // their router is exact
+  const Tensor normed = rms_norm(pass, middle, post_attention_layernorm_, eps_,
+                                 experts ? ReadBy::kAnyOp : ReadBy::kProducts);
   const Tensor fed = experts ? experts->forward(pass, normed, context, expert_index_)
                              : std::get<FeedForward>(feed_forward_).forward(pass, normed);
   return add(pass, middle, fed);

@@ -52,9 +52,11 @@ MlaAttention::Compressed MlaAttention::compress(Pass& pass, const Tensor& x,
   const int64_t q_width = compressed ? shape_.q_lora_rank : heads * shape_.qk_head_dim();
   std::vector<Tensor> parts =
       split_columns(pass, linear(pass, x, down_proj_), {q_width, shape_.kv_lora_rank, rope_dim});
-  Tensor q = compressed
-                 ? linear(pass, rms_norm(pass, parts[0], q_a_layernorm_, kLatentNormEps), q_b_proj_)
-                 : std::move(parts[0]);
+  Tensor q = std::move(parts[0]);
+  if (compressed) {
+    q = rms_norm(pass, q, q_a_layernorm_, kLatentNormEps, ReadBy::kProducts);
+    q = linear(pass, q, q_b_proj_);
+  }
   const RopeShape query_rope{heads, shape_.qk_head_dim(), shape_.qk_nope_head_dim, rope_dim, true};
   const RopeShape key_rope{1, rope_dim, 0, rope_dim, true};
   Compressed rows;

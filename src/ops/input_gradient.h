@@ -12,8 +12,8 @@ class InputGradient {
   InputGradient(Pass& pass, const Tensor& x) : x_(x) {
     direct_ = x.slot() != nullptr && !x.slot()->grad;
     bool accumulate = false;
-    place_ =
-        direct_ ? pass.tape->grad_target(pass, x, accumulate) : pass.empty(x.shape(), x.dtype());
+    place_ = direct_ ? pass.tape->grad_target(pass, x, accumulate)
+                     : pass.empty(x.shape(), gradient_dtype(x.dtype()));
   }
   View view() { return place_.write(); }
   void finish(Pass& pass) {

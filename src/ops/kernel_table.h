@@ -67,6 +67,10 @@ struct AdamWStep {
 };
 
 struct KernelTable : BasicKernels {
+  // What products round their operands to. They also take operands that are so rounded already, but
+  // for a packed b: kernels that make operands write either (ops/operand.h).
+  DType operand_dtype = DType::kF32;
+
   // Products. nt: a [m, k], b [n, k]; nn: a [m, k], b [k, n]; tn: a [k, m], b [k, n]; c [m, n] = or
   // +=. Every element of c is one chain of fused multiply-adds over k in ascending order, whatever
   // m and n are.
@@ -102,7 +106,7 @@ struct KernelTable : BasicKernels {
 
   void (*add)(Stream*, ConstView a, ConstView b, View y) = nullptr;
   // x, y [rows, cols], w [cols], inv_rms [rows]: inv_rms = 1/sqrt(mean(x²) + eps), y = w · (x ·
-  // inv_rms).
+  // inv_rms), f32 or as an operand.
   void (*rms_norm)(Stream*, ConstView x, ConstView w, float eps, View y, View inv_rms) = nullptr;
   // dx = or += …, dw = or += …; an empty dx or dw is not wanted.
   void (*rms_norm_backward)(Stream*, ConstView x, ConstView w, ConstView inv_rms, ConstView dy,
@@ -110,7 +114,8 @@ struct KernelTable : BasicKernels {
   // In place. cos, sin [rows, dim / 2]. `inverse` turns back: the gradient of the rotation.
   void (*rope)(Stream*, View x, ConstView cos, ConstView sin, const RopeShape&,
                bool inverse) = nullptr;
-  // gate_up [rows, 2·width] (gate first), y [rows, width] = silu(gate) · up.
+  // gate_up [rows, 2·width] (gate first), y [rows, width] = silu(gate) · up; y and dgate_up are f32
+  // or operands.
   void (*swiglu)(Stream*, ConstView gate_up, View y) = nullptr;
   void (*swiglu_backward)(Stream*, ConstView gate_up, ConstView dy, View dgate_up) = nullptr;
   // ids [rows] i32, table [vocab, cols].
@@ -161,7 +166,7 @@ struct KernelTable : BasicKernels {
   // by expert, then token; place [tokens·k]: where each slot lies in that order.
   void (*order_by_expert)(Stream*, ConstView expert, View offsets, View order,
                           View place) = nullptr;
-  // rows[j] = x[order[j] / k].
+  // rows[j] = x[order[j] / k], f32 or as an operand.
   void (*expert_gather)(Stream*, ConstView x, ConstView order, int64_t k, View rows) = nullptr;
   // dx[t] = or += sum of drows[place[t·k + s]] over s, in ascending expert (= ascending place).
   void (*expert_gather_backward)(Stream*, ConstView drows, ConstView place, int64_t k, View dx,
@@ -170,7 +175,7 @@ struct KernelTable : BasicKernels {
   // empty (zero).
   void (*expert_combine)(Stream*, ConstView rows, ConstView place, ConstView weight, ConstView base,
                          View out) = nullptr;
-  // drows[place] = weight · dout[t]; dweight[t, s] = dout[t] · rows[place].
+  // drows[place] = weight · dout[t], f32 or as an operand; dweight[t, s] = dout[t] · rows[place].
   void (*expert_combine_backward)(Stream*, ConstView rows, ConstView place, ConstView weight,
                                   ConstView dout, View drows, View dweight) = nullptr;
 
@@ -178,10 +183,11 @@ struct KernelTable : BasicKernels {
   // lse [rows] f64.
   void (*target_logprob)(Stream*, ConstView logits, ConstView target, View logprob,
                          View lse) = nullptr;
-  // In place: logits := coefficient[row] · (onehot(target) − softmax), the gradient of sum
-  // coefficient · logprob.
-  void (*target_logprob_backward)(Stream*, View logits, ConstView target, ConstView lse,
-                                  ConstView coefficient /* f64 [rows] */) = nullptr;
+  // dlogits = coefficient[row] · (onehot(target) − softmax), the gradient of sum coefficient ·
+  // logprob, f32 or as an operand; written over the logits (as_operand() of ops/operand.h) or apart
+  // from them.
+  void (*target_logprob_backward)(Stream*, ConstView logits, ConstView target, ConstView lse,
+                                  ConstView coefficient /* f64 [rows] */, View dlogits) = nullptr;
 
   // logits [rows, vocab] f32 -> weight [rows, vocab] f32 = exp((logit − max) ·
   // inverse_temperature), 0 below 2^-126; block_sum [rows, ceil(vocab / kWeightBlock)] f32 of the

@@ -43,6 +43,30 @@ HWY_INLINE void store_part(VF32 value, float* to, int64_t count) {
   hn::BlendedStore(value, hn::FirstN(d, static_cast<size_t>(count)), d, to);
 }
 
+// Rounded to bf16, nearest even; NaN stays NaN (f32_to_bf16 of base/float_bits.h).
+using VBF16 = hn::Vec<hn::Rebind<uint16_t, F32>>;
+HWY_INLINE VBF16 round_to_bf16(VF32 value) {
+  const hn::RebindToUnsigned<F32> du;
+  const auto bits = hn::BitCast(du, value);
+  const auto high = hn::ShiftRight<16>(bits);
+  const auto odd = hn::And(high, hn::Set(du, 1));
+  const auto nearest = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fff))));
+  const auto nan = hn::RebindMask(du, hn::IsNaN(value));
+  const auto rounded = hn::IfThenElse(nan, hn::Or(high, hn::Set(du, 0x40)), nearest);
+  return hn::DemoteTo(hn::Rebind<uint16_t, F32>(), hn::BitCast(hn::RebindToSigned<F32>(), rounded));
+}
+
+// A whole vector to an f32 or a bf16 row.
+HWY_INLINE void store(VF32 value, float* to) { hn::StoreU(value, F32(), to); }
+HWY_INLINE void store(VF32 value, uint16_t* to) {
+  hn::StoreU(round_to_bf16(value), hn::Rebind<uint16_t, F32>(), to);
+}
+HWY_INLINE void store_part(VF32 value, uint16_t* to, int64_t count) {
+  HWY_ALIGN uint16_t buffer[HWY_MAX_BYTES / sizeof(float)];
+  store(value, buffer);
+  for (int64_t i = 0; i < count; ++i) to[i] = buffer[i];
+}
+
 // Calls full(i) for each whole vector at element i, then part(i, n) for the n elements left over.
 template <class Full, class Part>
 HWY_INLINE void for_each_vector(int64_t count, const Full& full, const Part& part) {
@@ -56,22 +80,22 @@ HWY_INLINE void for_each_vector(int64_t count, const Full& full, const Part& par
 // hardware stops at the end of each page.
 constexpr int64_t kAhead = 256;
 
-// y[i] = fn(a[i]) and y[i] = fn(a[i], b[i]); y may be a or b.
-template <class Fn>
-HWY_INLINE void map(const float* a, float* y, int64_t count, const Fn& fn) {
+// y[i] = fn(a[i]) and y[i] = fn(a[i], b[i]), y f32 or bf16; an f32 y may be a or b.
+template <class Y, class Fn>
+HWY_INLINE void map(const float* a, Y* y, int64_t count, const Fn& fn) {
   const F32 d;
   for_each_vector(
       count,
       [&](int64_t i) HWY_ATTR {
         __builtin_prefetch(a + i + kAhead);
         __builtin_prefetch(y + i + kAhead, 1);
-        hn::StoreU(fn(hn::LoadU(d, a + i)), d, y + i);
+        store(fn(hn::LoadU(d, a + i)), y + i);
       },
       [&](int64_t i, int64_t n) HWY_ATTR { store_part(fn(load_part(a + i, n)), y + i, n); });
 }
 
-template <class Fn>
-HWY_INLINE void map(const float* a, const float* b, float* y, int64_t count, const Fn& fn) {
+template <class Y, class Fn>
+HWY_INLINE void map(const float* a, const float* b, Y* y, int64_t count, const Fn& fn) {
   const F32 d;
   for_each_vector(
       count,
@@ -79,7 +103,7 @@ HWY_INLINE void map(const float* a, const float* b, float* y, int64_t count, con
         __builtin_prefetch(a + i + kAhead);
         __builtin_prefetch(b + i + kAhead);
         __builtin_prefetch(y + i + kAhead, 1);
-        hn::StoreU(fn(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
+        store(fn(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), y + i);
       },
       [&](int64_t i, int64_t n)
           HWY_ATTR { store_part(fn(load_part(a + i, n), load_part(b + i, n)), y + i, n); });

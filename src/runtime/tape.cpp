@@ -73,17 +73,21 @@ Tensor Tape::grad_target(Pass& pass, const Tensor& x, bool& accumulate) {
     accumulate = static_cast<bool>(slot->grad);
     if (!slot->grad) {
       if (!slot->family->buffer)
-        slot->family->buffer = pass.empty({x.rows(), slot->family->total}, x.dtype());
+        slot->family->buffer =
+            pass.empty({x.rows(), slot->family->total}, gradient_dtype(x.dtype()));
       slot->grad = slot->family->buffer.columns(slot->column, x.cols());
     }
     return slot->grad;
   }
   if (!slot->grad) {
-    slot->grad = pass.empty(x.shape(), x.dtype());
+    slot->grad = pass.empty(x.shape(), gradient_dtype(x.dtype()));
     return slot->grad;
   }
+  FATHOM_CHECK(slot->grad.dtype() == gradient_dtype(x.dtype()), "tape: a tensor ", x.shape(),
+               " has a gradient that was rounded for products, ", info(slot->grad.dtype()).name,
+               "; no other op may read such a tensor");
   if (!slot->grad.sole_owner()) {
-    Tensor copy = pass.empty(x.shape(), x.dtype());
+    Tensor copy = pass.empty(x.shape(), slot->grad.dtype());
     copy_into(pass, slot->grad, copy);
     slot->grad = copy;
   }

@@ -67,6 +67,11 @@ class Tape {
   std::vector<Record> records_;
 };
 
+// Of the gradient of an activation: those kept as bf16 for products have f32 gradients.
+inline DType gradient_dtype(DType activation) {
+  return activation == DType::kBF16 ? DType::kF32 : activation;
+}
+
 // True if an op on these inputs must be recorded.
 inline bool needs_grad(const Pass& pass, std::initializer_list<const Tensor*> inputs) {
   if (pass.tape == nullptr) return false;

@@ -39,8 +39,8 @@ void expert_weighted_sum(const float* const* rows, const float* weight, int64_t 
 }
 
 // drow = weight · dout; returns dout · row.
-float expert_scale_and_dot(const float* dout, const float* row, float weight, float* drow,
-                           int64_t cols) {
+template <class Y>
+float scale_and_dot(const float* dout, const float* row, float weight, Y* drow, int64_t cols) {
   const F32 d;
   const VF32 w = hn::Set(d, weight);
   VF32 dot = hn::Zero(d);
@@ -49,7 +49,7 @@ float expert_scale_and_dot(const float* dout, const float* row, float weight, fl
       [&](int64_t i) HWY_ATTR {
         const VF32 g = hn::LoadU(d, dout + i);
         dot = hn::MulAdd(g, hn::LoadU(d, row + i), dot);
-        hn::StoreU(hn::Mul(w, g), d, drow + i);
+        store(hn::Mul(w, g), drow + i);
       },
       [&](int64_t i, int64_t n) HWY_ATTR {
         const VF32 g = load_part(dout + i, n);
@@ -57,6 +57,16 @@ float expert_scale_and_dot(const float* dout, const float* row, float weight, fl
         store_part(hn::Mul(w, g), drow + i, n);
       });
   return hn::GetLane(hn::SumOfLanes(d, dot));
+}
+float expert_scale_and_dot(const float* dout, const float* row, float weight, View drows, int64_t j,
+                           int64_t cols) {
+  if (drows.dtype == DType::kBF16)
+    return scale_and_dot(dout, row, weight, drows.row<uint16_t>(j), cols);
+  return scale_and_dot(dout, row, weight, drows.row<float>(j), cols);
+}
+
+void round_row(const float* from, uint16_t* to, int64_t cols) {
+  map(from, to, cols, [](VF32 x) HWY_ATTR { return x; });
 }
 
 }  // namespace
@@ -69,6 +79,7 @@ namespace fathom::cpu {
 
 HWY_EXPORT(expert_weighted_sum);
 HWY_EXPORT(expert_scale_and_dot);
+HWY_EXPORT(round_row);
 
 namespace {
 
@@ -102,9 +113,19 @@ class TokenRows {
   std::vector<float> weights_;
 };
 
+void gather_rounded(ConstView x, ConstView order, int64_t k, View rows) {
+  const auto round = HWY_DYNAMIC_DISPATCH(round_row);
+  const int32_t* slots = order.row<int32_t>(0);
+  for_each_piece(rows.rows(), piece_rows(x.cols()), x.cols(), [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j)
+      round(x.row<float>(slots[j] / k), rows.row<uint16_t>(j), x.cols());
+  });
+}
+
 }  // namespace
 
 void expert_gather(Stream*, ConstView x, ConstView order, int64_t k, View rows) {
+  if (rows.dtype != x.dtype) return gather_rounded(x, order, k, rows);
   const auto bytes = static_cast<size_t>(byte_size(x.dtype, x.cols()));
   const int64_t x_stride = byte_size(x.dtype, x.row_stride);
   const int64_t rows_stride = byte_size(rows.dtype, rows.row_stride);
@@ -168,7 +189,7 @@ void expert_combine_backward(Stream* stream, ConstView rows, ConstView place, Co
                        const int64_t j = places[t * k + s];
                        dweight.row<float>(t)[s] =
                            scale_and_dot(dout.row<float>(t), rows.row<float>(j),
-                                         weight.row<float>(t)[s], drows.row<float>(j), dout.cols());
+                                         weight.row<float>(t)[s], drows, j, dout.cols());
                      }
                    }
                  });

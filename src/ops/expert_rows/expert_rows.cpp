@@ -1,5 +1,6 @@
 #include "ops/expert_rows/expert_rows.h"
 
+#include "ops/operand.h"
 #include "runtime/tape.h"
 
 namespace fathom {
@@ -14,7 +15,7 @@ void check_order(const char* op, const ExpertOrder& order, int64_t slots) {
 }
 
 Tensor gather(Pass& pass, const Tensor& x, const Tensor& order, int64_t k) {
-  Tensor rows = pass.empty({x.rows() * k, x.cols()}, x.dtype());
+  Tensor rows = pass.empty({x.rows() * k, x.cols()}, operand_dtype(pass, x.dtype()));
   pass.kernels.expert_gather(pass.stream, x.read(), order.read(), k, rows.write());
   return rows;
 }
@@ -79,7 +80,7 @@ Tensor expert_combine(Pass& pass, const Tensor& rows, const ExpertOrder& order,
                      base = base ? base.without_data() : Tensor()](Pass& p, const Tensor& dout) {
                       const Tensor& r = rows.get("expert_combine");
                       const Tensor& w = weight.get("expert_combine");
-                      Tensor drows = p.empty(r.shape(), r.dtype());
+                      Tensor drows = p.empty(r.shape(), operand_dtype(p, r.dtype()));
                       Tensor dweight = p.empty(w.shape(), w.dtype());
                       p.kernels.expert_combine_backward(
                           p.stream, r.read(), place.get("expert_combine").read(), w.read(),

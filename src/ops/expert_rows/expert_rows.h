@@ -3,7 +3,8 @@
 //   gather:   rows[j] = x[token of slot order[j]]                                 [tokens · k,
 //   hidden] combine:  out[t] = base[t] + sum over t's slots of weight · rows[slot], in ascending
 //   expert order, in f32
-// `base` is the shared experts' output (or empty).
+// `base` is the shared experts' output (or empty). Products alone read gathered rows and made
+// combined ones, so the former and the gradient of the latter are operands (ops/operand.h).
 #pragma once
 
 #include "ops/kernel_table.h"

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "ops/expert_rows/kernels.h"
+#include "ops/operand.h"
 
 namespace fathom::reference {
 namespace {
@@ -48,7 +49,7 @@ void expert_gather(Stream*, ConstView x, ConstView order, int64_t k, View rows) 
     using T = decltype(zero);
     for (int64_t j = 0; j < rows.rows(); ++j) {
       const T* from = x.row<T>(order.row<int32_t>(0)[j] / k);
-      std::copy(from, from + x.cols(), rows.row<T>(j));
+      for (int64_t c = 0; c < x.cols(); ++c) put(rows, j, c, from[c]);
     }
   });
 }
@@ -98,7 +99,7 @@ void expert_combine_backward(Stream*, ConstView rows, ConstView place, ConstView
         const int64_t j = places[t * k + s];
         double dot = 0;
         for (int64_t c = 0; c < dout.cols(); ++c) {
-          drows.row<T>(j)[c] = weight.row<T>(t)[s] * dout.row<T>(t)[c];
+          put(drows, j, c, weight.row<T>(t)[s] * dout.row<T>(t)[c]);
           dot += static_cast<double>(dout.row<T>(t)[c]) * static_cast<double>(rows.row<T>(j)[c]);
         }
         dweight.row<T>(t)[s] = static_cast<T>(dot);

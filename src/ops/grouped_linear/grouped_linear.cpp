@@ -2,19 +2,21 @@
 
 #include "ops/input_gradient.h"
 #include "ops/kernel_table.h"
+#include "ops/operand.h"
 #include "ops/packed_weight/packed_weight.h"
 
 namespace fathom {
 namespace {
 
-void check(const Tensor& rows, const Tensor& offsets, const Parameter& weight) {
+void check(const Pass& pass, const Tensor& rows, const Tensor& offsets, const Parameter& weight) {
   FATHOM_CHECK(weight.value.shape().rank() == 3 && weight.value.dim(2) == rows.cols(),
                "grouped_linear: weight ", weight.name, " is ", weight.value.shape(),
                ", expected [groups, out, in] with in = ", rows.cols(), ", the last dim of rows ",
                rows.shape());
-  FATHOM_CHECK(weight.value.dtype() == rows.dtype(), "grouped_linear: weight ", weight.name, " is ",
-               info(weight.value.dtype()).name, " but rows are ", info(rows.dtype()).name,
-               "; convert one of them");
+  const DType dtype = weight.value.dtype();
+  FATHOM_CHECK(dtype == rows.dtype() || rows.dtype() == operand_dtype(pass, dtype),
+               "grouped_linear: weight ", weight.name, " is ", info(dtype).name, " but rows are ",
+               info(rows.dtype()).name, "; convert one of them");
   FATHOM_CHECK(offsets.shape() == Shape{weight.value.dim(0) + 1} && offsets.dtype() == DType::kI32,
                "grouped_linear: offsets are ", info(offsets.dtype()).name, " ", offsets.shape(),
                ", expected i32 [groups + 1] for weight ", weight.name, " ", weight.value.shape());
@@ -41,8 +43,8 @@ void backward(Pass& pass, const Saved& saved, const Tensor& offsets, const Param
 
 Tensor grouped_linear(Pass& pass, const Tensor& rows, const Tensor& offsets,
                       const Parameter& weight) {
-  check(rows, offsets, weight);
-  Tensor y = pass.empty({rows.rows(), weight.value.dim(1)}, rows.dtype());
+  check(pass, rows, offsets, weight);
+  Tensor y = pass.empty({rows.rows(), weight.value.dim(1)}, weight.value.dtype());
   if (const ConstView packed = packed_weight(pass, weight)) {
     pass.kernels.grouped_packed(pass.stream, rows.read(), offsets.read(), packed, y.write());
   } else {

@@ -1,27 +1,30 @@
 #include "ops/linear/linear.h"
 
 #include "ops/kernel_table.h"
+#include "ops/operand.h"
 #include "ops/packed_weight/packed_weight.h"
 #include "runtime/tape.h"
 
 namespace fathom {
 namespace {
 
-void check(const Tensor& x, const Parameter& weight, const Parameter* bias) {
+void check(const Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias,
+           Operands operands) {
   FATHOM_CHECK(weight.value.shape().rank() == 2 && weight.value.dim(1) == x.cols(),
                "linear: weight ", weight.name, " is ", weight.value.shape(),
                ", expected [out, in] with in = ", x.cols(), ", the last dim of x ", x.shape(),
                "; was this checkpoint made with another hidden_size?");
-  FATHOM_CHECK(weight.value.dtype() == x.dtype(), "linear: weight ", weight.name, " is ",
-               info(weight.value.dtype()).name, " but x is ", info(x.dtype()).name,
-               "; convert one of them");
+  const DType dtype = weight.value.dtype();
+  const bool rounded = operands == Operands::kAsDevice && x.dtype() == operand_dtype(pass, dtype);
+  FATHOM_CHECK(dtype == x.dtype() || rounded, "linear: weight ", weight.name, " is ",
+               info(dtype).name, " but x is ", info(x.dtype()).name, "; convert one of them");
   if (bias == nullptr) return;
   FATHOM_CHECK(bias->value.shape() == Shape{weight.value.dim(0)}, "linear: bias ", bias->name,
                " is ", bias->value.shape(), ", expected [", weight.value.dim(0), "] for weight ",
                weight.name, " ", weight.value.shape());
-  FATHOM_CHECK(bias->value.dtype() == x.dtype(), "linear: bias ", bias->name, " is ",
-               info(bias->value.dtype()).name, " but x is ", info(x.dtype()).name,
-               "; convert one of them");
+  FATHOM_CHECK(bias->value.dtype() == dtype, "linear: bias ", bias->name, " is ",
+               info(bias->value.dtype()).name, " but weight ", weight.name, " is ",
+               info(dtype).name, "; convert one of them");
 }
 
 struct Products {
@@ -59,8 +62,8 @@ void backward(Pass& pass, const Saved& saved, const Parameter& weight, const Par
 
 Tensor linear(Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias,
               Operands operands) {
-  check(x, weight, bias);
-  Tensor y = pass.empty({x.rows(), weight.value.dim(0)}, x.dtype());
+  check(pass, x, weight, bias, operands);
+  Tensor y = pass.empty({x.rows(), weight.value.dim(0)}, weight.value.dtype());
   const ConstView packed =
       operands == Operands::kAsDevice ? packed_weight(pass, weight) : ConstView{};
   if (packed) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "ops/linear_objective/kernels.h"
+#include "ops/operand.h"
 #include "ops/parallel.h"
 #include "ops/simd_targets.h"
 
@@ -67,12 +68,17 @@ double objective_sum_exp(const float* x, int64_t count, float shift) {
   return total;
 }
 
-// x := −factor · exp(x − shift)
-void objective_scaled_exp(float* x, int64_t count, float shift, float factor) {
-  map(x, x, count, [=](VF32 v) HWY_ATTR {
+// Row r of y := −factor · exp(x − shift)
+void objective_scaled_exp(const float* x, View y, int64_t r, float shift, float factor) {
+  const auto scaled = [=](VF32 v) HWY_ATTR {
     const F32 d;
     return hn::Mul(hn::Set(d, -factor), exp_of(hn::Sub(v, hn::Set(d, shift))));
-  });
+  };
+  if (y.dtype == DType::kBF16) {
+    map(x, y.row<uint16_t>(r), y.cols(), scaled);
+  } else {
+    map(x, y.row<float>(r), y.cols(), scaled);
+  }
 }
 
 }  // namespace
@@ -109,26 +115,27 @@ void target_logprob(Stream* stream, ConstView logits, ConstView target, View log
       });
 }
 
-void target_logprob_backward(Stream* stream, View logits, ConstView target, ConstView lse,
-                             ConstView coefficient) {
+void target_logprob_backward(Stream* stream, ConstView logits, ConstView target, ConstView lse,
+                             ConstView coefficient, View dlogits) {
   if (logits.dtype != DType::kF32) {
-    return reference::target_logprob_backward(stream, logits, target, lse, coefficient);
+    return reference::target_logprob_backward(stream, logits, target, lse, coefficient, dlogits);
   }
   const auto scaled_exp = HWY_DYNAMIC_DISPATCH(objective_scaled_exp);
   for_each_piece(
       logits.rows(), piece_rows(logits.cols()), logits.cols(), [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
-          float* x = logits.row<float>(r);
+          const float* x = logits.row<float>(r);
           const double log_sum = lse.row<double>(0)[r], factor = coefficient.row<double>(0)[r];
           const int32_t hit = target.row<int32_t>(0)[r];
           // One minus the probability, in double: f32 would lose it where the model is sure.
           const double missing = -std::expm1(static_cast<double>(x[hit]) - log_sum);
           if (std::isfinite(log_sum)) {
-            scaled_exp(x, logits.cols(), static_cast<float>(log_sum), static_cast<float>(factor));
+            scaled_exp(x, dlogits, r, static_cast<float>(log_sum), static_cast<float>(factor));
           } else {
-            std::fill_n(x, logits.cols(), std::numeric_limits<float>::quiet_NaN());
+            for (int64_t i = 0; i < logits.cols(); ++i)
+              put(dlogits, r, i, std::numeric_limits<float>::quiet_NaN());
           }
-          x[hit] = static_cast<float>(factor * missing);
+          put(dlogits, r, hit, static_cast<float>(factor * missing));
         }
       });
 }

@@ -11,14 +11,14 @@ namespace fathom {
 
 namespace reference {
 void target_logprob(Stream*, ConstView logits, ConstView target, View logprob, View lse);
-void target_logprob_backward(Stream*, View logits, ConstView target, ConstView lse,
-                             ConstView coefficient);
+void target_logprob_backward(Stream*, ConstView logits, ConstView target, ConstView lse,
+                             ConstView coefficient, View dlogits);
 }  // namespace reference
 
 namespace cpu {
 void target_logprob(Stream*, ConstView logits, ConstView target, View logprob, View lse);
-void target_logprob_backward(Stream*, View logits, ConstView target, ConstView lse,
-                             ConstView coefficient);
+void target_logprob_backward(Stream*, ConstView logits, ConstView target, ConstView lse,
+                             ConstView coefficient, View dlogits);
 }  // namespace cpu
 
 std::vector<BenchRow> linear_objective_bench();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/kernel_table.h"
+#include "ops/operand.h"
 #include "runtime/batch.h"
 #include "runtime/elementwise.h"
 #include "runtime/tape.h"
@@ -12,8 +13,8 @@ namespace {
 
 // A chunk's logits stay near the cache: at most this many bytes and rows, and never so few rows
 // that the products starve.
-constexpr int64_t kChunkBytes = int64_t{4} << 20;
-constexpr int64_t kMostChunkRows = 512;
+constexpr int64_t kChunkBytes = int64_t{16} << 20;
+constexpr int64_t kMostChunkRows = 1024;
 constexpr int64_t kFewestChunkRows = 32;
 
 int64_t chunk_rows(int64_t vocab_size, DType dtype) {
@@ -104,23 +105,25 @@ class ChunkWalk {
 
   // Turns the logits into their gradient, given coefficient() = d loss / d logprob.
   void differentiate() {
-    pass_.kernels.target_logprob_backward(pass_.stream, chunk_logits_.write(),
-                                          part(targets_).read(), part(lse_).read(),
-                                          part(coefficient_).read());
+    const View logits = chunk_logits_.write();
+    chunk_dlogits_ = as_operand(pass_, logits);
+    pass_.kernels.target_logprob_backward(pass_.stream, logits, part(targets_).read(),
+                                          part(lse_).read(), part(coefficient_).read(),
+                                          chunk_dlogits_);
   }
   void add_to_head(Tensor& dhead, bool accumulate) {
-    pass_.kernels.matmul_tn(pass_.stream, chunk_logits_.read(), chunk_h_.read(), dhead.write(),
+    pass_.kernels.matmul_tn(pass_.stream, chunk_dlogits_, chunk_h_.read(), dhead.write(),
                             accumulate);
   }
   void write_to_h(Tensor& dh) {
     if (!gathered_) {
-      pass_.kernels.matmul_nn(pass_.stream, chunk_logits_.read(), head_.value.read(),
+      pass_.kernels.matmul_nn(pass_.stream, chunk_dlogits_, head_.value.read(),
                               dh.rows_at(begin_, count_).write(), false);
       return;
     }
     // The gathered rows are done with: their buffer takes the gradient on its way.
-    pass_.kernels.matmul_nn(pass_.stream, chunk_logits_.read(), head_.value.read(),
-                            chunk_h_.write(), false);
+    pass_.kernels.matmul_nn(pass_.stream, chunk_dlogits_, head_.value.read(), chunk_h_.write(),
+                            false);
     pass_.kernels.scatter_rows(pass_.stream, chunk_h_.read(), part(index_).read(), dh.write());
   }
   bool skips_rows() const { return gathered_ || rows_.empty(); }
@@ -137,6 +140,7 @@ class ChunkWalk {
   bool gathered_ = false;
   Tensor logits_, targets_, index_, logprob_, lse_, coefficient_, rows_of_h_;
   Tensor chunk_h_, chunk_logits_;
+  View chunk_dlogits_;  // over chunk_logits_
 };
 
 void keep_logprobs(const ChunkWalk& walk, std::vector<double>& logprob) {

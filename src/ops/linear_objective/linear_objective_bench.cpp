@@ -23,8 +23,9 @@ struct Buffers {
   }
   // In place, so that it runs on its own result from the second time on; the work is the same.
   void backward(Pass& pass) {
-    pass.kernels.target_logprob_backward(pass.stream, logits.write(), target.read(), lse.read(),
-                                         coefficient.read());
+    const View dlogits = logits.write();
+    pass.kernels.target_logprob_backward(pass.stream, dlogits, target.read(), lse.read(),
+                                         coefficient.read(), dlogits);
   }
 
   Tensor logits, target, logprob, lse, coefficient;

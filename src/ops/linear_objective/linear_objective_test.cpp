@@ -303,8 +303,8 @@ Results run(const KernelTable& table, Pass& pass, const Case& c) {
   const Tensor coefficient = random_tensor(pass, {c.rows}, DType::kF64, 3);
   Results r{pass.empty({c.rows}, DType::kF64), pass.empty({c.rows}, DType::kF64), logits};
   table.target_logprob(nullptr, logits.read(), target, r.logprob.write(), r.lse.write());
-  table.target_logprob_backward(nullptr, r.dlogits.write(), target, r.lse.read(),
-                                coefficient.read());
+  table.target_logprob_backward(nullptr, r.dlogits.read(), target, r.lse.read(), coefficient.read(),
+                                r.dlogits.write());
   return r;
 }
 
@@ -335,7 +335,8 @@ TEST(LinearObjective, FastKernelsTakeLogitsOfMinusInfinity) {
     cpu::target_logprob(nullptr, logits.read(), target, logprob.write(), lse.write());
     EXPECT_NEAR(to_doubles(logprob)[0], -std::log(2.0), 1e-7);
     const Tensor one = from_values(pass.plain, {1}, DType::kF64, {1});
-    cpu::target_logprob_backward(nullptr, logits.write(), target, lse.read(), one.read());
+    cpu::target_logprob_backward(nullptr, logits.read(), target, lse.read(), one.read(),
+                                 logits.write());
     const Tensor want = from_values(pass.plain, {1, 4}, DType::kF32, {-0.5, 0, 0.5, 0});
     EXPECT_EQ(difference(logits, want, 0, 1e-6), "");
   });
@@ -350,7 +351,8 @@ TEST(LinearObjective, FastGradientOfASureTargetIsNotLost) {
   const double sum = std::log1p(std::exp(-24.0));
   const Tensor lse = from_values(pass.plain, {1}, DType::kF64, {24 + sum}),
                one = from_values(pass.plain, {1}, DType::kF64, {1});
-  cpu::target_logprob_backward(nullptr, logits.write(), target, lse.read(), one.read());
+  cpu::target_logprob_backward(nullptr, logits.read(), target, lse.read(), one.read(),
+                               logits.write());
   EXPECT_NEAR(to_doubles(logits)[0], std::exp(-24.0), 1e-4 * std::exp(-24.0));
 }
 

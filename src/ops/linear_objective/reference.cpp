@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/linear_objective/kernels.h"
+#include "ops/operand.h"
 
 namespace fathom::reference {
 namespace {
@@ -32,17 +33,17 @@ void target_logprob(Stream*, ConstView logits, ConstView target, View logprob, V
   });
 }
 
-void target_logprob_backward(Stream*, View logits, ConstView target, ConstView lse,
-                             ConstView coefficient) {
+void target_logprob_backward(Stream*, ConstView logits, ConstView target, ConstView lse,
+                             ConstView coefficient, View dlogits) {
   dispatch_float(logits.dtype, "target_logprob_backward", [&](auto zero) {
     using T = decltype(zero);
     for (int64_t r = 0; r < logits.rows(); ++r) {
-      T* x = logits.row<T>(r);
+      const T* x = logits.row<T>(r);
       const double log_sum = lse.row<double>(0)[r], factor = coefficient.row<double>(0)[r];
       const int64_t hit = target.row<int32_t>(0)[r];
       for (int64_t i = 0; i < logits.cols(); ++i) {
         const double prob = std::exp(static_cast<double>(x[i]) - log_sum);
-        x[i] = static_cast<T>(factor * ((i == hit ? 1.0 : 0.0) - prob));
+        put(dlogits, r, i, static_cast<T>(factor * ((i == hit ? 1.0 : 0.0) - prob)));
       }
     }
   });

@@ -1,5 +1,5 @@
-// What kernels on AMX tiles share: packing f32 matrices into tiles of bf16 pairs, the tile
-// instructions, and products of packed strips and panels.
+// What kernels on AMX tiles share: packing matrices, f32 or already bf16 (as uint16_t), into tiles
+// of bf16 pairs, the tile instructions, and products of packed strips and panels.
 //
 // A tile instruction takes 16 x 32 elements of a and 32 x 16 of b. A strip is 32 rows of a, a panel
 // 32 columns of b; each is packed as [k / 32][2] tiles, padded with zeros to whole steps of 32.
@@ -47,6 +47,10 @@ FATHOM_INLINE __mmask16 first(int64_t count) {
   return static_cast<__mmask16>(count >= 16 ? 0xffff : count <= 0 ? 0 : (1u << count) - 1);
 }
 
+FATHOM_INLINE __mmask32 first32(int64_t count) {
+  return static_cast<__mmask32>(count >= 32 ? 0xffffffff : count <= 0 ? 0 : (1u << count) - 1);
+}
+
 // 16 pairs (k, k + 1) of a row.
 FATHOM_INLINE __m512i pairs_along(const float* row) {
   return reinterpret_cast<__m512i>(
@@ -58,11 +62,28 @@ FATHOM_INLINE __m512i pairs_along(const float* row, int64_t count) {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
 }
 
+FATHOM_INLINE __m512i pairs_along(const uint16_t* row) { return _mm512_loadu_si512(row); }
+FATHOM_INLINE __m512i pairs_along(const uint16_t* row, int64_t count) {
+  return _mm512_maskz_loadu_epi16(first32(count), row);
+}
+
+// 16 elements of `row`, then 16 of `next`; one whose mask is empty is not read.
+FATHOM_INLINE __m512i two_rows(const float* row, const float* next, __mmask16 columns,
+                               __mmask16 next_columns) {
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(next_columns, next),
+                                                       _mm512_maskz_loadu_ps(columns, row)));
+}
+FATHOM_INLINE __m512i two_rows(const uint16_t* row, const uint16_t* next, __mmask16 columns,
+                               __mmask16 next_columns) {
+  const __m512i low = _mm512_maskz_broadcast_i64x4(0x0f, _mm256_maskz_loadu_epi16(columns, row));
+  return _mm512_mask_broadcast_i64x4(low, 0xf0, _mm256_maskz_loadu_epi16(next_columns, next));
+}
+
 // The pairs (row k, row k + 1) of 16 columns; a row whose mask is empty is not read.
-FATHOM_INLINE __m512i pairs_across(const float* row, const float* next, __mmask16 columns,
+template <class T>
+FATHOM_INLINE __m512i pairs_across(const T* row, const T* next, __mmask16 columns,
                                    __mmask16 next_columns) {
-  const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(
-      _mm512_maskz_loadu_ps(next_columns, next), _mm512_maskz_loadu_ps(columns, row)));
+  const __m512i both = two_rows(row, next, columns, next_columns);
   const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
                                          8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   return _mm512_permutexvar_epi16(order, both);
@@ -98,7 +119,8 @@ FATHOM_INLINE void transpose(__m512i (&x)[16]) {
 
 // One tile from a matrix whose k runs along rows: 16 rows of pairs, of which `rows` and `steps`
 // exist.
-FATHOM_INLINE void load_along(const float* from, int64_t step, int64_t rows, int64_t steps,
+template <class T>
+FATHOM_INLINE void load_along(const T* from, int64_t step, int64_t rows, int64_t steps,
                               __m512i (&x)[16]) {
   if (rows >= kSide && steps >= kDepth) [[likely]] {
     FATHOM_UNROLL
@@ -111,12 +133,13 @@ FATHOM_INLINE void load_along(const float* from, int64_t step, int64_t rows, int
 }
 
 // One tile from a matrix whose k runs down columns: 16 pairs of rows, each of 16 columns.
-FATHOM_INLINE void load_across(const float* from, int64_t step, int64_t columns, int64_t steps,
+template <class T>
+FATHOM_INLINE void load_across(const T* from, int64_t step, int64_t columns, int64_t steps,
                                __m512i (&x)[16]) {
   const __mmask16 all = first(columns), none = 0;
   FATHOM_UNROLL
   for (int i = 0; i < 16; ++i) {
-    const float* row = from + 2 * i * step;
+    const T* row = from + 2 * i * step;
     x[i] =
         pairs_across(row, row + step, 2 * i < steps ? all : none, 2 * i + 1 < steps ? all : none);
   }
@@ -129,8 +152,8 @@ FATHOM_INLINE void store(const __m512i (&x)[16], float* tile) {
 
 // Packs `count` rows of a (or columns of b), k steps of them: [k / 32][2] tiles. `along`: k runs
 // along the rows of the matrix; `transposed`: the tile wants pairs of k as rows, as b does.
-template <bool kAlong, bool kTransposed>
-void pack(const float* from, int64_t step, int64_t count, int64_t k, float* to) {
+template <bool kAlong, bool kTransposed, class T>
+void pack(const T* from, int64_t step, int64_t count, int64_t k, float* to) {
   for (int64_t p = 0; p < k; p += kDepth) {
     for (int64_t i = 0; i < count; i += kSide) {
       __m512i tile[16];
@@ -148,7 +171,8 @@ void pack(const float* from, int64_t step, int64_t count, int64_t k, float* to) 
 }
 
 // pack<true, false>() row after row: a long matrix streams through the caches in its own order.
-inline void pack_strip(const float* from, int64_t step, int64_t rows, int64_t k, float* to) {
+template <class T>
+void pack_strip(const T* from, int64_t step, int64_t rows, int64_t k, float* to) {
   for (int64_t i = 0; i < kWide; ++i, from += step) {
     float* tile_row = to + i / kSide * kTileFloats + i % kSide * kSide;
     int64_t p = 0;
@@ -185,25 +209,33 @@ template <bool kWrite>
 class Ahead {
  public:
   Ahead() = default;
-  Ahead(const float* from, int64_t step, int64_t rows, int64_t columns)
-      : from_(from), step_(step), rows_(rows), columns_(columns) {}
+  template <class T>
+  Ahead(const T* from, int64_t step, int64_t rows, int64_t columns)
+      : from_(reinterpret_cast<const char*>(from)),
+        step_(step * kBytes<T>),
+        rows_(rows),
+        length_(columns * kBytes<T>) {}
 
-  int64_t lines() const { return rows_ * divide_up(columns_, kSide); }
+  int64_t lines() const { return rows_ * divide_up(length_, kLine); }
 
   FATHOM_INLINE void fetch(int64_t lines) {
     for (; lines > 0 && rows_ > 0; --lines) {
-      __builtin_prefetch(from_ + column_, kWrite ? 1 : 0, kWrite ? 3 : 2);
-      column_ += kSide;
-      if (column_ < columns_) continue;
-      column_ = 0;
+      __builtin_prefetch(from_ + at_, kWrite ? 1 : 0, kWrite ? 3 : 2);
+      at_ += kLine;
+      if (at_ < length_) continue;
+      at_ = 0;
       from_ += step_;
       --rows_;
     }
   }
 
  private:
-  const float* from_ = nullptr;
-  int64_t step_ = 0, rows_ = 0, columns_ = 0, column_ = 0;
+  static constexpr int64_t kLine = 64;
+  template <class T>
+  static constexpr int64_t kBytes = sizeof(T);
+
+  const char* from_ = nullptr;
+  int64_t step_ = 0, rows_ = 0, length_ = 0, at_ = 0;  // bytes, but for rows
 };
 
 // Up to 32 x 32 of c: tiles 0 and 1 above 2 and 3. A tile that is not whole passes through a

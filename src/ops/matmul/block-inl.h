@@ -98,9 +98,9 @@ class PanelProduct {
     float* panel = panels_ + j * p_.k;
     const int64_t width = vectors(j) * V::kLanes;
     if (p_.form == Form::kNt) {
-      pack_natural<V>(p_.b + j * p_.b_step, p_.b_step, columns(j), p_.k, panel, width);
+      pack_natural<V>(p_.b.floats() + j * p_.b.step, p_.b.step, columns(j), p_.k, panel, width);
     } else {
-      pack_straight<V>(p_.b + j, p_.b_step, columns(j), p_.k, panel, width);
+      pack_straight<V>(p_.b.floats() + j, p_.b.step, columns(j), p_.k, panel, width);
     }
   }
 
@@ -132,23 +132,23 @@ class PanelProduct {
       t.a = strip_;
       t.a_step = kStripWidth<V>;
     } else {
-      t.a = p_.a + strips_.begin(s) * (p_.form == Form::kTn ? 1 : p_.a_step);
-      t.a_step = p_.a_step;
+      t.a = p_.a.floats() + strips_.begin(s) * (p_.form == Form::kTn ? 1 : p_.a.step);
+      t.a_step = p_.a.step;
     }
     t.pack_a = packs && j == 0 ? strip_ : nullptr;
   }
 
   void place_b(int64_t s, int64_t j, Tile& t) const {
     if (p_.form == Form::kPacked) {
-      t.b = p_.b + j / kPanelColumns<V> * p_.b_step;
+      t.b = p_.b.floats() + j / kPanelColumns<V> * p_.b.step;
       t.b_step = kPanelColumns<V>;
       return;
     }
     const bool packs = strips_.count > 2;
     float* panel = panels_ + j * p_.k;
     if (first_in_place(j) && (s == 0 || !packs)) {
-      t.b = p_.b + j;
-      t.b_step = p_.b_step;
+      t.b = p_.b.floats() + j;
+      t.b_step = p_.b.step;
       t.pack_b = packs ? panel : nullptr;
     } else {
       t.b = panel;
@@ -162,14 +162,15 @@ class PanelProduct {
   // for the next block of b.
   void look_ahead(int64_t s, int64_t j, Tile& t) const {
     const bool last = s + 1 == strips_.count;
-    t.ahead = p_.a + (last ? p_.k * p_.a_step : strips_.begin(s + 1)) + strips_.rows(0) - 1;
-    t.ahead_step = p_.a_step;
+    t.ahead =
+        p_.a.floats() + (last ? p_.k * p_.a.step : strips_.begin(s + 1)) + strips_.rows(0) - 1;
+    t.ahead_step = p_.a.step;
     if (j == 0) return;
     const int64_t others = (p_.n - 1) / kPanelColumns<V>;
     const int64_t column = (s * others + j / kPanelColumns<V> - 1) * kLineFloats;
     if (column >= p_.n) return;
-    t.ahead = p_.b + p_.k * p_.b_step + column;
-    t.ahead_step = p_.b_step;
+    t.ahead = p_.b.floats() + p_.k * p_.b.step + column;
+    t.ahead_step = p_.b.step;
   }
 
   const Block& p_;
@@ -209,10 +210,10 @@ void multiply_block(const Block& p) {
   for (int64_t j = 0; j < p.n; j += V::kBlockColumns) {
     for (int64_t k = 0; k < p.k; k += block_k) {
       Block part = p;
-      part.a += k * (p.form == Form::kTn ? p.a_step : 1);
-      part.b += p.form == Form::kNt       ? j * p.b_step + k
-                : p.form == Form::kPacked ? (j / kPanelColumns<V>)*p.b_step + k * kPanelColumns<V>
-                                          : k * p.b_step + j;
+      part.a = p.form == Form::kTn ? p.a.at(k, 0) : p.a.at(0, k);
+      part.b = p.form == Form::kNt       ? p.b.at(j, k)
+               : p.form == Form::kPacked ? p.b.at(j / kPanelColumns<V>, k * kPanelColumns<V>)
+                                         : p.b.at(k, j);
       part.c += j;
       part.n = std::min(V::kBlockColumns, p.n - j);
       part.k = std::min(block_k, p.k - k);

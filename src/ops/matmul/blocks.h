@@ -12,16 +12,39 @@ namespace fathom::products {
 // Which operands are transposed, as in the names of the kernels; kPacked is kNt with its b packed.
 enum class Form { kNt, kNn, kTn, kPacked };
 
-// c [m, n] = or += a · b, all row-major f32; steps are the elements between the beginnings of two
-// rows.
+// An operand of a product, row-major f32; a kernel that rounds its operands to bf16 takes them
+// already rounded, too.
+struct Operand {
+  const void* data = nullptr;
+  int64_t step = 0;  // elements between the beginnings of two rows
+  bool bf16 = false;
+
+  Operand() = default;
+  Operand(const void* first, int64_t row_step, bool is_bf16)
+      : data(first), step(row_step), bf16(is_bf16) {}
+  // The rows of a view from `row` on.
+  Operand(const ConstView& view, int64_t row)
+      : Operand(view.data, view.row_stride, view.dtype == DType::kBF16) {
+    data = at(row, 0).data;
+  }
+
+  int64_t element_bytes() const { return bf16 ? 2 : 4; }
+  // The part that begins at this row and column.
+  Operand at(int64_t row, int64_t column) const {
+    return {static_cast<const char*>(data) + (row * step + column) * element_bytes(), step, bf16};
+  }
+  const float* floats() const { return static_cast<const float*>(data); }
+  const uint16_t* halves() const { return static_cast<const uint16_t*>(data); }
+};
+
+// c [m, n] = or += a · b, all row-major; c is f32.
 //   kNt: a [m, k], b [n, k]     kNn: a [m, k], b [k, n]     kTn: a [k, m], b [k, n]
-//   kPacked: a [m, k], b [panels][panel_floats(k)], a step of b is a panel
+//   kPacked: a [m, k], b [panels][panel_floats(k)], a row of b is a panel
 struct Block {
   Form form = Form::kNt;
-  const float* a = nullptr;
-  const float* b = nullptr;
+  Operand a, b;
   float* c = nullptr;
-  int64_t a_step = 0, b_step = 0, c_step = 0;
+  int64_t c_step = 0;
   int64_t m = 0, n = 0, k = 0;
   bool accumulate = false;
 };
@@ -40,6 +63,9 @@ struct BlockKernel {
 
   int64_t panels(int64_t columns) const { return (columns + tile_columns - 1) / tile_columns; }
   int64_t packed_floats(int64_t n, int64_t k) const { return panels(n) * panel_floats(k); }
+  Operand packed_operand(const float* panels, int64_t k) const {
+    return {panels, panel_floats(k), false};
+  }
 };
 
 void matmul(const BlockKernel& kernel, Form form, ConstView a, ConstView b, View c,

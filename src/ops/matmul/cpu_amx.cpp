@@ -27,12 +27,20 @@ using namespace amx;
 
 constexpr int64_t kMaxBlockK = 512, kBlockColumns = 512;
 
+// Calls fn(first element) with the operand's own type.
+template <class Fn>
+FATHOM_INLINE auto with_elements(const Operand& operand, const Fn& fn) {
+  return operand.bf16 ? fn(operand.halves()) : fn(operand.floats());
+}
+
 // The rows of a (or its columns, for kTn) from `i` on that the next strip packs.
 Ahead<false> strip_ahead(const Block& p, int64_t i) {
   if (i >= p.m) return {};
   const int64_t rows = std::min(kWide, p.m - i);
-  if (p.form == Form::kTn) return {p.a + i, p.a_step, p.k, rows};
-  return {p.a + i * p.a_step, p.a_step, rows, p.k};
+  const bool tn = p.form == Form::kTn;
+  return with_elements(tn ? p.a.at(0, i) : p.a.at(i, 0), [&](const auto* from) {
+    return Ahead<false>(from, p.a.step, tn ? p.k : rows, tn ? rows : p.k);
+  });
 }
 
 // The square of c at (i, j), or the first one of the next strip where j is past the last.
@@ -45,28 +53,37 @@ Ahead<true> square_ahead(const Block& p, int64_t i, int64_t j) {
   return {p.c + i * p.c_step + j, p.c_step, std::min(kWide, p.m - i), std::min(kWide, p.n - j)};
 }
 
+// Columns j … j + columns − 1 of b into a panel; rows i … i + rows − 1 of a into a strip.
+void pack_panel(const Block& p, int64_t j, int64_t columns, float* to) {
+  if (p.form == Form::kNt) {
+    return with_elements(p.b.at(j, 0), [&](const auto* from) {
+      pack<true, true>(from, p.b.step, columns, p.k, to);
+    });
+  }
+  with_elements(p.b.at(0, j),
+                [&](const auto* from) { pack<false, false>(from, p.b.step, columns, p.k, to); });
+}
+void pack_strip(const Block& p, int64_t i, int64_t rows, float* to) {
+  if (p.form == Form::kTn) {
+    return with_elements(
+        p.a.at(0, i), [&](const auto* from) { pack<false, true>(from, p.a.step, rows, p.k, to); });
+  }
+  with_elements(p.a.at(i, 0),
+                [&](const auto* from) { amx::pack_strip(from, p.a.step, rows, p.k, to); });
+}
+
 // Part of a block whose packed columns of b fit the second-level cache.
 void multiply_part(const Block& p, float* memory) {
   const int64_t packed = packed_floats(p.k);
   float* const strip = memory;
   float* const panels = memory + packed;
   for (int64_t j = 0; j < p.n && p.form != Form::kPacked; j += kWide) {
-    const int64_t columns = std::min(kWide, p.n - j);
-    float* to = panels + j / kWide * packed;
-    if (p.form == Form::kNt) {
-      pack<true, true>(p.b + j * p.b_step, p.b_step, columns, p.k, to);
-    } else {
-      pack<false, false>(p.b + j, p.b_step, columns, p.k, to);
-    }
+    pack_panel(p, j, std::min(kWide, p.n - j), panels + j / kWide * packed);
   }
   const int64_t steps = divide_up(p.k, kDepth), squares = divide_up(p.n, kWide);
   for (int64_t i = 0; i < p.m; i += kWide) {
     const int64_t rows = std::min(kWide, p.m - i);
-    if (p.form == Form::kTn) {
-      pack<false, true>(p.a + i, p.a_step, rows, p.k, strip);
-    } else {
-      pack_strip(p.a + i * p.a_step, p.a_step, rows, p.k, strip);
-    }
+    pack_strip(p, i, rows, strip);
     Ahead<false> next_a = strip_ahead(p, i + kWide);
     const int64_t a_lines = divide_up(next_a.lines(), steps * squares);
     for (int64_t j = 0; j < p.n; j += kWide) {
@@ -74,7 +91,7 @@ void multiply_part(const Block& p, float* memory) {
       Ahead<true> next_c = square_ahead(p, i, j + kWide);
       const int64_t c_lines = divide_up(next_c.lines(), steps);
       const float* panel =
-          p.form == Form::kPacked ? p.b + j / kWide * p.b_step : panels + j / kWide * packed;
+          p.form == Form::kPacked ? p.b.at(j / kWide, 0).floats() : panels + j / kWide * packed;
       multiply_square(strip, panel, p.k, c, p.accumulate, [&] {
         next_a.fetch(a_lines);
         next_c.fetch(c_lines);
@@ -96,10 +113,10 @@ void multiply_block(const Block& p) {
   for (int64_t j = 0; j < p.n; j += kBlockColumns) {
     for (int64_t k = 0; k < p.k; k += block_k) {
       Block part = p;
-      part.a += k * (p.form == Form::kTn ? p.a_step : 1);
-      part.b += p.form == Form::kNt       ? j * p.b_step + k
-                : p.form == Form::kPacked ? j / kWide * p.b_step + packed_floats(k)
-                                          : k * p.b_step + j;
+      part.a = p.form == Form::kTn ? p.a.at(k, 0) : p.a.at(0, k);
+      part.b = p.form == Form::kNt       ? p.b.at(j, k)
+               : p.form == Form::kPacked ? p.b.at(j / kWide, packed_floats(k))
+                                         : p.b.at(k, j);
       part.c += j;
       part.n = std::min(kBlockColumns, p.n - j);
       part.k = std::min(block_k, p.k - k);
@@ -109,8 +126,8 @@ void multiply_block(const Block& p) {
   }
 }
 
-constexpr BlockKernel kKernel = {&multiply_block,  kWide, kWide, 48, 2, &packed_floats,
-                                 &pack<true, true>};
+constexpr BlockKernel kKernel = {&multiply_block,         kWide, kWide, 48, 2, &packed_floats,
+                                 &pack<true, true, float>};
 
 // As in a product: four tiles of c, two of a and two of b, all in registers.
 constexpr int64_t kBurstOperations = 4 * 2 * kSide * kSide * kDepth;

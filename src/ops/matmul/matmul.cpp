@@ -38,10 +38,10 @@ Range share(int64_t items, int64_t parts, int64_t i) {
 
 Block part_of(const BlockKernel& kernel, const Block& whole, Range rows, Range columns) {
   Block part = whole;
-  part.a += rows.begin * (whole.form == Form::kTn ? 1 : whole.a_step);
-  part.b += whole.form == Form::kNt       ? columns.begin * whole.b_step
-            : whole.form == Form::kPacked ? columns.begin / kernel.tile_columns * whole.b_step
-                                          : columns.begin;
+  part.a = whole.form == Form::kTn ? whole.a.at(0, rows.begin) : whole.a.at(rows.begin, 0);
+  part.b = whole.form == Form::kNt       ? whole.b.at(columns.begin, 0)
+           : whole.form == Form::kPacked ? whole.b.at(columns.begin / kernel.tile_columns, 0)
+                                         : whole.b.at(0, columns.begin);
   part.c += rows.begin * whole.c_step + columns.begin;
   part.m = rows.end - rows.begin;
   part.n = columns.end - columns.begin;
@@ -150,17 +150,16 @@ void matmul(const BlockKernel& kernel, Form form, ConstView a, ConstView b, View
     return plain(nullptr, a, b, c, accumulate);
   }
   const int64_t k = form == Form::kTn ? a.rows() : a.cols();
-  const Block whole{form,
-                    a.row<float>(0),
-                    b.row<float>(0),
-                    c.row<float>(0),
-                    a.row_stride,
-                    form == Form::kPacked ? kernel.panel_floats(k) : b.row_stride,
-                    c.row_stride,
-                    c.rows(),
-                    c.cols(),
-                    k,
-                    accumulate};
+  const Block whole{
+      form,
+      Operand(a, 0),
+      form == Form::kPacked ? kernel.packed_operand(b.row<float>(0), k) : Operand(b, 0),
+      c.row<float>(0),
+      c.row_stride,
+      c.rows(),
+      c.cols(),
+      k,
+      accumulate};
   if (whole.m == 0 || whole.n == 0) return;
   const int64_t shares = shares_of(form, whole.n * whole.k * (whole.m + panel_cost(kernel, form)));
   share_tasks(shares, [&](int64_t number, int) { multiply_share(kernel, whole, number, shares); });
@@ -185,14 +184,13 @@ void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offset
     return plain(nullptr, a, offsets, b, c);
   }
   const int32_t* begin = offsets.row<int32_t>(0);
-  const int64_t matrix_rows = form == Form::kPacked ? 1 : b.shape[1];  // of a group's b
+  const int64_t matrix_rows = form == Form::kPacked ? 0 : b.shape[1];  // of a group's b
   multiply_groups(kernel, form, offsets.shape.elements() - 1, [&](int64_t g) {
     return Block{form,
-                 a.row<float>(begin[g]),
-                 b.row<float>(g * matrix_rows),
+                 Operand(a, begin[g]),
+                 form == Form::kPacked ? kernel.packed_operand(b.row<float>(g), a.cols())
+                                       : Operand(b, g * matrix_rows),
                  c.row<float>(begin[g]),
-                 a.row_stride,
-                 form == Form::kPacked ? kernel.panel_floats(a.cols()) : b.row_stride,
                  c.row_stride,
                  begin[g + 1] - begin[g],
                  c.cols(),
@@ -208,11 +206,9 @@ void grouped_tn(const BlockKernel& kernel, ConstView a, ConstView offsets, Const
   const int64_t groups = offsets.shape.elements() - 1, m = a.cols();
   multiply_groups(kernel, Form::kTn, groups, [&](int64_t g) {
     return Block{Form::kTn,
-                 a.row<float>(begin[g]),
-                 b.row<float>(begin[g]),
+                 Operand(a, begin[g]),
+                 Operand(b, begin[g]),
                  c.row<float>(g * m),
-                 a.row_stride,
-                 b.row_stride,
                  c.row_stride,
                  m,
                  c.cols(),

@@ -304,11 +304,11 @@ FATHOM_INLINE void multiply_few(const Tile& t, Rows b) {
 template <class V, int kRows>
 void multiply_few_rows(const Block& p) {
   Tile t;
-  t.a = p.a;
-  t.b = p.b;
+  t.a = p.a.floats();
+  t.b = p.b.floats();
   t.c = p.c;
-  t.a_step = p.a_step;
-  t.b_step = p.b_step;
+  t.a_step = p.a.step;
+  t.b_step = p.b.step;
   t.c_step = p.c_step;
   t.k = p.k;
   t.last_count = V::kLanes;

@@ -44,8 +44,13 @@ void rms_norm_rows(ConstView x, const float* w, float eps, View y, float* inv_rm
     const float inv = 1.0f / std::sqrt(row_squares(row, cols) / static_cast<float>(cols) + eps);
     inv_rms[r] = inv;
     const VF32 scale = hn::Set(d, inv);
-    map(row, w, y.row<float>(r), cols,
-        [scale](VF32 in, VF32 weight) HWY_ATTR { return hn::Mul(weight, hn::Mul(in, scale)); });
+    const auto normed = [scale](VF32 in, VF32 weight)
+                            HWY_ATTR { return hn::Mul(weight, hn::Mul(in, scale)); };
+    if (y.dtype == DType::kBF16) {
+      map(row, w, y.row<uint16_t>(r), cols, normed);
+    } else {
+      map(row, w, y.row<float>(r), cols, normed);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "ops/operand.h"
 #include "ops/rms_norm/kernels.h"
 
 namespace fathom::reference {
@@ -47,7 +48,7 @@ void rms_norm(Stream*, ConstView x, ConstView w, float eps, View y, View inv_rms
       const T inv = static_cast<T>(
           1 / std::sqrt(squares / static_cast<double>(x.cols()) + static_cast<double>(eps)));
       inv_rms.row<T>(0)[r] = inv;
-      for (int64_t c = 0; c < x.cols(); ++c) y.row<T>(r)[c] = weight[c] * (in[c] * inv);
+      for (int64_t c = 0; c < x.cols(); ++c) put(y, r, c, weight[c] * (in[c] * inv));
     }
   });
 }

@@ -1,18 +1,20 @@
 #include "ops/rms_norm/rms_norm.h"
 
 #include "ops/kernel_table.h"
+#include "ops/operand.h"
 #include "runtime/tape.h"
 
 namespace fathom {
 
-Tensor rms_norm(Pass& pass, const Tensor& x, const Parameter& weight, float eps) {
+Tensor rms_norm(Pass& pass, const Tensor& x, const Parameter& weight, float eps, ReadBy read_by) {
   FATHOM_CHECK(weight.value.shape().rank() == 1 && weight.value.dim(0) == x.cols(),
                "rms_norm: weight ", weight.name, " is ", weight.value.shape(), " but x is ",
                x.shape(), "; the last dims must match. ",
                "Was this checkpoint made with another hidden_size?");
   FATHOM_CHECK(weight.value.dtype() == x.dtype(), "rms_norm: weight ", weight.name, " is ",
                info(weight.value.dtype()).name, " but x is ", info(x.dtype()).name);
-  Tensor y = pass.empty(x.shape(), x.dtype());
+  const DType dtype = read_by == ReadBy::kProducts ? operand_dtype(pass, x.dtype()) : x.dtype();
+  Tensor y = pass.empty(x.shape(), dtype);
   Tensor inv_rms = pass.empty({x.rows()}, x.dtype());
   pass.kernels.rms_norm(pass.stream, x.read(), weight.value.read(), eps, y.write(),
                         inv_rms.write());

@@ -9,6 +9,10 @@
 
 namespace fathom {
 
-Tensor rms_norm(Pass& pass, const Tensor& x, const Parameter& weight, float eps);
+// What reads a result: one that products alone read is kept as they round it (ops/operand.h).
+enum class ReadBy { kAnyOp, kProducts };
+
+Tensor rms_norm(Pass& pass, const Tensor& x, const Parameter& weight, float eps,
+                ReadBy read_by = ReadBy::kAnyOp);
 
 }  // namespace fathom

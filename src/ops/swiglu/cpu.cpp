@@ -26,7 +26,8 @@ HWY_INLINE VF32 sigmoid(VF32 x) {
 
 // The next row is fetched meanwhile (`next` elements further on, also the one to be written): the
 // hardware begins anew with each page.
-void swiglu_row(const float* gate, const float* up, float* y, int64_t count, int64_t next) {
+template <class Y>
+void swiglu_row(const float* gate, const float* up, Y* y, int64_t count, int64_t next) {
   const F32 d;
   const auto product = [](VF32 g, VF32 u) HWY_ATTR { return hn::Mul(hn::Mul(g, sigmoid(g)), u); };
   for_each_vector(
@@ -35,7 +36,7 @@ void swiglu_row(const float* gate, const float* up, float* y, int64_t count, int
         __builtin_prefetch(gate + next + i);
         __builtin_prefetch(up + next + i);
         __builtin_prefetch(y + count + i, 1);
-        hn::StoreU(product(hn::LoadU(d, gate + i), hn::LoadU(d, up + i)), d, y + i);
+        store(product(hn::LoadU(d, gate + i), hn::LoadU(d, up + i)), y + i);
       },
       [&](int64_t i, int64_t n) HWY_ATTR {
         store_part(product(load_part(gate + i, n), load_part(up + i, n)), y + i, n);
@@ -54,8 +55,9 @@ HWY_INLINE GateUp gradients(VF32 g, VF32 u, VF32 dy) {
   return {hn::Mul(hn::Mul(dy, u), slope), hn::Mul(hn::Mul(dy, g), s)};
 }
 
-void swiglu_backward_row(const float* gate, const float* up, const float* dy, float* dgate,
-                         float* dup, int64_t count, int64_t next) {
+template <class Y>
+void swiglu_backward_row(const float* gate, const float* up, const float* dy, Y* dgate, Y* dup,
+                         int64_t count, int64_t next) {
   const F32 d;
   for_each_vector(
       count,
@@ -67,8 +69,8 @@ void swiglu_backward_row(const float* gate, const float* up, const float* dy, fl
         __builtin_prefetch(dup + 2 * count + i, 1);
         const GateUp grad =
             gradients(hn::LoadU(d, gate + i), hn::LoadU(d, up + i), hn::LoadU(d, dy + i));
-        hn::StoreU(grad.gate, d, dgate + i);
-        hn::StoreU(grad.up, d, dup + i);
+        store(grad.gate, dgate + i);
+        store(grad.up, dup + i);
       },
       [&](int64_t i, int64_t n) HWY_ATTR {
         const GateUp grad =
@@ -76,6 +78,38 @@ void swiglu_backward_row(const float* gate, const float* up, const float* dy, fl
         store_part(grad.gate, dgate + i, n);
         store_part(grad.up, dup + i, n);
       });
+}
+
+// Rows [begin, end).
+template <class Y>
+void swiglu_rows_to(ConstView gate_up, View y, int64_t begin, int64_t end) {
+  const int64_t width = y.cols();
+  for (int64_t r = begin; r < end; ++r) {
+    const float* gate = gate_up.row<float>(r);
+    swiglu_row(gate, gate + width, y.row<Y>(r), width, gate_up.row_stride);
+  }
+}
+void swiglu_rows(ConstView gate_up, View y, int64_t begin, int64_t end) {
+  if (y.dtype == DType::kBF16) return swiglu_rows_to<uint16_t>(gate_up, y, begin, end);
+  swiglu_rows_to<float>(gate_up, y, begin, end);
+}
+
+template <class Y>
+void swiglu_backward_rows_to(ConstView gate_up, ConstView dy, View dgate_up, int64_t begin,
+                             int64_t end) {
+  const int64_t width = dy.cols();
+  for (int64_t r = begin; r < end; ++r) {
+    const float* gate = gate_up.row<float>(r);
+    Y* dgate = dgate_up.row<Y>(r);
+    swiglu_backward_row(gate, gate + width, dy.row<float>(r), dgate, dgate + width, width,
+                        gate_up.row_stride);
+  }
+}
+void swiglu_backward_rows(ConstView gate_up, ConstView dy, View dgate_up, int64_t begin,
+                          int64_t end) {
+  if (dgate_up.dtype == DType::kBF16)
+    return swiglu_backward_rows_to<uint16_t>(gate_up, dy, dgate_up, begin, end);
+  swiglu_backward_rows_to<float>(gate_up, dy, dgate_up, begin, end);
 }
 
 }  // namespace
@@ -86,32 +120,23 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fathom::cpu {
 
-HWY_EXPORT(swiglu_row);
-HWY_EXPORT(swiglu_backward_row);
+HWY_EXPORT(swiglu_rows);
+HWY_EXPORT(swiglu_backward_rows);
 
 void swiglu(Stream* stream, ConstView gate_up, View y) {
   if (gate_up.dtype != DType::kF32) return reference::swiglu(stream, gate_up, y);
-  const auto row = HWY_DYNAMIC_DISPATCH(swiglu_row);
+  const auto rows = HWY_DYNAMIC_DISPATCH(swiglu_rows);
   const int64_t width = y.cols();
-  for_each_piece(y.rows(), piece_rows(width), width, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const float* gate = gate_up.row<float>(r);
-      row(gate, gate + width, y.row<float>(r), width, gate_up.row_stride);
-    }
-  });
+  for_each_piece(y.rows(), piece_rows(width), width,
+                 [&](int64_t begin, int64_t end) { rows(gate_up, y, begin, end); });
 }
 
 void swiglu_backward(Stream* stream, ConstView gate_up, ConstView dy, View dgate_up) {
   if (dy.dtype != DType::kF32) return reference::swiglu_backward(stream, gate_up, dy, dgate_up);
-  const auto row = HWY_DYNAMIC_DISPATCH(swiglu_backward_row);
+  const auto rows = HWY_DYNAMIC_DISPATCH(swiglu_backward_rows);
   const int64_t width = dy.cols();
-  for_each_piece(dy.rows(), piece_rows(width), width, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const float* gate = gate_up.row<float>(r);
-      float* dgate = dgate_up.row<float>(r);
-      row(gate, gate + width, dy.row<float>(r), dgate, dgate + width, width, gate_up.row_stride);
-    }
-  });
+  for_each_piece(dy.rows(), piece_rows(width), width,
+                 [&](int64_t begin, int64_t end) { rows(gate_up, dy, dgate_up, begin, end); });
 }
 
 }  // namespace fathom::cpu

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "ops/operand.h"
 #include "ops/swiglu/kernels.h"
 
 namespace fathom::reference {
@@ -19,7 +20,7 @@ void swiglu(Stream*, ConstView gate_up, View y) {
     for (int64_t r = 0; r < y.rows(); ++r) {
       const T* gate = gate_up.row<T>(r);
       const T* up = gate + y.cols();
-      for (int64_t c = 0; c < y.cols(); ++c) y.row<T>(r)[c] = gate[c] * sigmoid(gate[c]) * up[c];
+      for (int64_t c = 0; c < y.cols(); ++c) put(y, r, c, gate[c] * sigmoid(gate[c]) * up[c]);
     }
   });
 }
@@ -33,12 +34,10 @@ void swiglu_backward(Stream*, ConstView gate_up, ConstView dy, View dgate_up) {
       const T* gate = gate_up.row<T>(r);
       const T* up = gate + width;
       const T* in = dy.row<T>(r);
-      T* dgate = dgate_up.row<T>(r);
-      T* dup = dgate + width;
       for (int64_t c = 0; c < width; ++c) {
         const T s = sigmoid(gate[c]);
-        dgate[c] = in[c] * up[c] * s * (T{1} + gate[c] * (T{1} - s));
-        dup[c] = in[c] * gate[c] * s;
+        put(dgate_up, r, c, in[c] * up[c] * s * (T{1} + gate[c] * (T{1} - s)));
+        put(dgate_up, r, width + c, in[c] * gate[c] * s);
       }
     }
   });

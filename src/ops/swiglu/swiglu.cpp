@@ -1,13 +1,14 @@
 #include "ops/swiglu/swiglu.h"
 
 #include "ops/kernel_table.h"
+#include "ops/operand.h"
 #include "runtime/tape.h"
 
 namespace fathom {
 namespace {
 
 Tensor forward(Pass& pass, const Tensor& gate_up) {
-  Tensor y = pass.empty({gate_up.rows(), gate_up.cols() / 2}, gate_up.dtype());
+  Tensor y = pass.empty({gate_up.rows(), gate_up.cols() / 2}, operand_dtype(pass, gate_up.dtype()));
   pass.kernels.swiglu(pass.stream, gate_up.read(), y.write());
   return y;
 }
@@ -22,7 +23,7 @@ Tensor swiglu(Pass& pass, const Tensor& gate_up) {
 
   pass.tape->record("swiglu", y, [gate_up = Saved(gate_up)](Pass& p, const Tensor& dy) {
     const Tensor& in = gate_up.get("swiglu");
-    Tensor dgate_up = p.empty(in.shape(), in.dtype());
+    Tensor dgate_up = p.empty(in.shape(), operand_dtype(p, in.dtype()));
     p.kernels.swiglu_backward(p.stream, in.read(), dy.read(), dgate_up.write());
     p.tape->add_grad(p, in, dgate_up);
   });
