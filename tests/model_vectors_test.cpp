@@ -111,7 +111,7 @@ class ModelVectors : public ::testing::TestWithParam<const char*> {
   ModelVectors()
       : vectors(GetParam()),
         device(test_device()),
-        model(load_model(vectors.folder, device.memory())) {}
+        model(load_model(vectors.folder, device.memory(), WeightsFor::kTraining)) {}
 
   std::vector<double> logits(const std::vector<int32_t>& ids) {
     Pass pass{device.kernels(), device.memory()};

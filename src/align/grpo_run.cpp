@@ -44,8 +44,9 @@ class GrpoRun {
         lock_(prepare(config)) {
     const std::optional<Checkpoint> found = newest_checkpoint(config.out);
     if (found) check_same_settings(config, found->folder);
-    model_ = std::make_unique<LoadedModel>(load_model(
-        found && parse_kl(config.grpo.kl) == KlKind::kNone ? found->folder : config.init, memory));
+    model_ = std::make_unique<LoadedModel>(
+        load_model(found && parse_kl(config.grpo.kl) == KlKind::kNone ? found->folder : config.init,
+                   memory, WeightsFor::kTraining));
     grpo_ = std::make_unique<Grpo>(kernels, memory, *model_->decoder, model_->require_tokenizer(),
                                    config.grpo);
     if (found) restore(*found);

@@ -17,7 +17,7 @@ struct ChatFlags {
 
 int chat(const Command& command, const ChatFlags& flags) {
   Device device = open_device(flags.device);
-  const LoadedModel model = load_model(flags.folder, device.memory());
+  const LoadedModel model = load_model(flags.folder, device.memory(), WeightsFor::kInference);
   ChatSettings settings;
   settings.sampling = choose_sampling(command, flags.sampling, model.folder);
   settings.max_tokens = flags.sampling.max_tokens;

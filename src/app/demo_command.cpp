@@ -30,7 +30,7 @@ DemoConfig demo_config(const DemoFlags& flags) {
 }
 
 int talk(const std::string& folder, Device& device) {
-  const LoadedModel model = load_model(folder, device.memory());
+  const LoadedModel model = load_model(folder, device.memory(), WeightsFor::kInference);
   ChatSettings settings;
   settings.thinking =
       choose_thinking_style(/*show=*/false, /*hide=*/false);  // dimmed on a terminal

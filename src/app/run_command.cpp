@@ -105,7 +105,7 @@ int run(const Command& command, const RunFlags& flags) {
     fail(ErrorCode::kUsage, "--ids is a prompt in itself; leave out the text or --ids");
   }
   Device device = open_device(flags.device);
-  const LoadedModel model = load_model(flags.folder, device.memory());
+  const LoadedModel model = load_model(flags.folder, device.memory(), WeightsFor::kInference);
   install_stop_handlers();
 
   AnswerRequest request;

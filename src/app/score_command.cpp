@@ -198,7 +198,7 @@ int score(const Command& command, const ScoreFlags& flags) {
     fail(ErrorCode::kUsage, "--positions chooses rows of the logits file; it needs --logits");
   }
   Device device = open_device(flags.device);
-  const LoadedModel model = load_model(flags.folder, device.memory());
+  const LoadedModel model = load_model(flags.folder, device.memory(), WeightsFor::kInference);
   install_stop_handlers();
   const std::vector<Item> items = read_items(command, flags, model);
   for (const Item& item : items) check_ids(item, model.config());

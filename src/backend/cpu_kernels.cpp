@@ -78,6 +78,8 @@ KernelTable cpu_kernels(const CpuFeatures& cpu, std::vector<KernelChoice>* choic
                  "142 to 177 GFLOP/s a thread, AVX2 100");
   choose.product("grouped_nn", table.grouped_nn, &avx512::grouped_nn, &avx2::grouped_nn,
                  "157 to 180 GFLOP/s a thread, AVX2 105");
+  choose.product("grouped_stored", table.grouped_stored, &avx512::grouped_stored,
+                 &avx2::grouped_stored, "as grouped_nt, its matrices apart");
   choose.product("grouped_tn", table.grouped_tn, &avx512::grouped_tn, &avx2::grouped_tn,
                  "160 to 170 GFLOP/s a thread, AVX2 96");
   choose.product("packed_floats", table.packed_floats, &avx512::packed_floats, &avx2::packed_floats,
@@ -159,6 +161,7 @@ KernelTable reference_bf16_kernels() {
   table.grouped_nt = &reference::grouped_bf16_nt;
   table.grouped_nn = &reference::grouped_bf16_nn;
   table.grouped_tn = &reference::grouped_bf16_tn;
+  table.grouped_stored = &reference::grouped_stored_bf16;
   table.matmul_packed = &reference::matmul_packed_bf16;
   table.grouped_packed = &reference::grouped_packed_bf16;
   table.attention = &reference::attention_bf16;
@@ -174,6 +177,7 @@ void use_bf16_products(KernelTable& table, std::vector<KernelChoice>& choices) {
   table.grouped_nt = &amx::grouped_bf16_nt;
   table.grouped_nn = &amx::grouped_bf16_nn;
   table.grouped_tn = &amx::grouped_bf16_tn;
+  table.grouped_stored = &amx::grouped_stored_bf16;
   table.packed_floats = &amx::packed_bf16_floats;
   table.pack = &amx::pack_bf16;
   table.matmul_packed = &amx::matmul_packed_bf16;

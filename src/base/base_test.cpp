@@ -212,5 +212,34 @@ TEST(StopDeathTest, SecondSignalEndsTheProcess) {
       testing::ExitedWithCode(130), "");
 }
 
+TEST(FloatBits, Fp8CodesAreTheValuesOfE4M3) {
+  const std::pair<uint8_t, float> values[] = {
+      {0x00, 0.0f}, {0x01, 0.001953125f}, {0x07, 0.013671875f}, {0x08, 0.015625f}, {0x38, 1.0f},
+      {0x3c, 1.5f}, {0x40, 2.0f},         {0x7e, 448.0f},       {0xb8, -1.0f},     {0xfe, -448.0f}};
+  for (const auto& [code, value] : values) {
+    EXPECT_EQ(f8e4m3_to_f32(code), value) << int{code};
+    EXPECT_EQ(f32_to_f8e4m3(value), code) << value;
+  }
+  EXPECT_TRUE(std::isnan(f8e4m3_to_f32(0x7f)));
+  EXPECT_TRUE(std::isnan(f8e4m3_to_f32(0xff)));
+  EXPECT_TRUE(std::signbit(f8e4m3_to_f32(0x80)));
+}
+
+TEST(FloatBits, Fp8RoundsToTheNearestCodeAndTiesToEven) {
+  for (int code = 0; code < 0x7e; ++code) {  // every code, and what lies between it and the next
+    const float low = f8e4m3_to_f32(static_cast<uint8_t>(code));
+    const float high = f8e4m3_to_f32(static_cast<uint8_t>(code + 1));
+    const float middle = (low + high) / 2;
+    EXPECT_EQ(f32_to_f8e4m3(low), code);
+    EXPECT_EQ(f32_to_f8e4m3(std::nextafter(middle, low)), code);
+    EXPECT_EQ(f32_to_f8e4m3(std::nextafter(middle, high)), code + 1);
+    EXPECT_EQ(f32_to_f8e4m3(middle), code % 2 == 0 ? code : code + 1);
+    EXPECT_EQ(f32_to_f8e4m3(-high), 0x80 | (code + 1));
+  }
+  EXPECT_EQ(f32_to_f8e4m3(1e9f), 0x7e);
+  EXPECT_EQ(f32_to_f8e4m3(-INFINITY), 0xfe);
+  EXPECT_EQ(f32_to_f8e4m3(NAN) & 0x7f, 0x7f);
+}
+
 }  // namespace
 }  // namespace fathom

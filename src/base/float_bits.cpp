@@ -33,4 +33,31 @@ uint16_t f32_to_f16(float value) {
   return static_cast<uint16_t>(sign | (((exponent + 13) << 10) + rounded));
 }
 
+float f8e4m3_to_f32(uint8_t bits) {
+  const int exponent = (bits >> 3) & 15, mantissa = bits & 7;
+  float magnitude;
+  if (exponent == 15 && mantissa == 7) {
+    magnitude = NAN;
+  } else if (exponent == 0) {
+    magnitude = std::ldexp(static_cast<float>(mantissa), -9);
+  } else {
+    magnitude = std::ldexp(static_cast<float>(mantissa + 8), exponent - 10);
+  }
+  return bits & 0x80 ? -magnitude : magnitude;
+}
+
+uint8_t f32_to_f8e4m3(float value) {
+  const int sign = std::signbit(value) ? 0x80 : 0;
+  const float magnitude = std::fabs(value);
+  const auto with_sign = [sign](int code) { return static_cast<uint8_t>(sign | code); };
+  if (std::isnan(value)) return with_sign(0x7f);
+  if (magnitude >= 448.0f) return with_sign(0x7e);
+  if (magnitude < 0x1.0p-6f)  // subnormal: units of 2^-9; nearbyint rounds ties to even
+    return with_sign(static_cast<int>(std::nearbyint(std::ldexp(magnitude, 9))));
+  int exponent;
+  const float fraction = std::frexp(magnitude, &exponent);                         // [0.5, 1)
+  const auto rounded = static_cast<int>(std::nearbyint(std::ldexp(fraction, 4)));  // 8 … 16
+  return with_sign(((exponent + 5) << 3) + rounded);
+}
+
 }  // namespace fathom

@@ -29,7 +29,22 @@ void join_generation_config(ModelConfig& config, const std::string& folder) {
   }
 }
 
-std::string torch_dtype(DType dtype) { return dtype == DType::kBF16 ? "bfloat16" : "float32"; }
+std::string torch_dtype(DType dtype) {
+  if (dtype == DType::kF32) return "float32";
+  return dtype == DType::kF16 ? "float16" : "bfloat16";
+}
+
+Json fp8_config() {
+  Json json = Json::object();
+  json["quant_method"] = "fp8";
+  json["fmt"] = "e4m3";
+  json["activation_scheme"] = "dynamic";
+  Json block = Json::array();
+  block.push_back(BlockScales::kBlock);
+  block.push_back(BlockScales::kBlock);
+  json["weight_block_size"] = std::move(block);
+  return json;
+}
 
 std::string card_text(const ModelCard& card) {
   return concat("---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n\n# ",
@@ -65,19 +80,21 @@ std::string resolve_model_folder(const std::string& path) {
        " holds no config.json, no model/ and no complete checkpoints/step-*");
 }
 
-LoadedModel load_model(const std::string& path, Allocator& memory) {
+LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor use) {
   LoadedModel model;
   model.folder = resolve_model_folder(path);
   ModelConfig config = read_config(join_path(model.folder, "config.json"));
   join_generation_config(config, model.folder);
-  const SafetensorsFolder weights(model.folder);
-  check_credible(config, weights);
-  if (config.num_nextn_predict_layers > 0 && !has_multi_token_weights(config, weights))
+  const auto weights = std::make_shared<const SafetensorsFolder>(model.folder);
+  check_credible(config, *weights);
+  if (config.num_nextn_predict_layers > 0 && !has_multi_token_weights(config, *weights))
     config.num_nextn_predict_layers = 0;
   model.decoder = std::make_unique<Decoder>(config);
-  check_weights(*model.decoder, weights);
+  check_weights(*model.decoder, *weights);
+  if (use == WeightsFor::kInference && !model.decoder->weights_are_near())
+    keep_stored(*model.decoder, weights);
   model.decoder->allocate(memory);
-  load_weights(*model.decoder, weights);
+  load_weights(*model.decoder, *weights);
   if (exists(join_path(model.folder, "tokenizer.json")))
     model.tokenizer = Tokenizer::load(model.folder);
   return model;
@@ -86,7 +103,8 @@ LoadedModel load_model(const std::string& path, Allocator& memory) {
 void save_model(Decoder& decoder, const Tokenizer* tokenizer, const std::string& folder,
                 DType dtype, const ModelCard& card) {
   const ModelConfig& config = decoder.config();
-  const Json json = config_to_json(config, torch_dtype(dtype));
+  Json json = config_to_json(config, torch_dtype(dtype));
+  if (dtype == DType::kF8E4M3) json["quantization_config"] = fp8_config();
   write_file_atomically(join_path(folder, "config.json"), json.dump(2) + "\n");
   Json generation = Json::object();
   generation["bos_token_id"] = config.bos_token_id;

@@ -30,9 +30,13 @@ struct LoadedModel {
 // Error(kModel) otherwise.
 std::string resolve_model_folder(const std::string& path);
 
+// How weights are held: as f32, to be trained; or, to be run, matrices that the files hold in fewer
+// bits stay there (checkpoint/weights.h), unless the model is so small that f32 is faster.
+enum class WeightsFor { kTraining, kInference };
+
 // Every claim of the folder is checked before memory is taken for it. Error(kModel) names what is
 // wrong.
-LoadedModel load_model(const std::string& path, Allocator& memory);
+LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor use);
 
 struct ModelCard {
   std::string title;

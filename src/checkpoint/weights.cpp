@@ -5,6 +5,9 @@
 #include <set>
 
 #include "base/float_bits.h"
+#include "base/team.h"
+#include "checkpoint/fp8_weights.h"
+#include "ops/stored.h"
 
 namespace fathom {
 namespace {
@@ -32,37 +35,75 @@ bool known_extra(const std::string& name, const ModelConfig& config,
   return shared || layer >= config.num_hidden_layers + config.num_nextn_predict_layers;
 }
 
-template <class Convert>
-void convert(std::span<const std::byte> bytes, float* out, size_t element_bytes,
-             Convert&& convert) {
-  for (size_t i = 0; i * element_bytes < bytes.size(); ++i)
-    out[i] = convert(bytes.data() + i * element_bytes);
+// A published tensor where the file holds it, as a matrix of so many columns.
+ConstView stored_view(const SafetensorsFolder& folder, const std::string& name,
+                      const Shape& shape) {
+  const SafetensorsFolder::Location& at = folder.at(name);
+  ConstView view{at.file->bytes(*at.entry).data(), dtype_from_safetensors(at.entry->dtype), shape,
+                 shape.cols()};
+  if (view.dtype == DType::kF8E4M3) {
+    const auto* scales = reinterpret_cast<const float*>(folder.bytes(fp8_scale_name(name)).data());
+    view.scales = {scales, fp8_scale_shape(shape).cols(), 0, 0};
+  }
+  return view;
 }
 
 template <class T>
-T read_bits(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
+bool is_aligned(const void* data) {
+  return reinterpret_cast<uintptr_t>(data) % alignof(T) == 0;
 }
 
-void to_f32(std::span<const std::byte> bytes, DType dtype, float* out) {
-  switch (dtype) {
-    case DType::kF32:
-      std::memcpy(out, bytes.data(), bytes.size());
-      return;
-    case DType::kBF16:
-      return convert(bytes, out, 2,
-                     [](const std::byte* p) { return bf16_to_f32(read_bits<uint16_t>(p)); });
-    case DType::kF16:
-      return convert(bytes, out, 2,
-                     [](const std::byte* p) { return f16_to_f32(read_bits<uint16_t>(p)); });
-    case DType::kF64:
-      return convert(bytes, out, 8,
-                     [](const std::byte* p) { return static_cast<float>(read_bits<double>(p)); });
-    default:
-      fail(ErrorCode::kModel, "load: weights of type ", info(dtype).name,
-           " are not supported; expected f32, bf16 or f16");
+// Whether kernels can read the elements in place.
+bool readable_in_place(const ConstView& view) {
+  if (view.dtype == DType::kF8E4M3) return is_aligned<float>(view.scales.values);
+  return (view.dtype == DType::kBF16 || view.dtype == DType::kF16) &&
+         is_aligned<uint16_t>(view.data);
+}
+
+// Row `r` of a tensor in a file, in any of its types and at any address, as f32.
+void row_to_f32(const ConstView& view, int64_t r, float* out) {
+  const auto bytes = static_cast<size_t>(byte_size(view.dtype, view.cols()));
+  const char* from = static_cast<const char*>(view.data) + r * static_cast<int64_t>(bytes);
+  if (view.dtype == DType::kF32) {
+    std::memcpy(out, from, bytes);
+    return;
+  }
+  std::vector<uint64_t> aligned(bytes / sizeof(uint64_t) + 1);
+  std::memcpy(aligned.data(), from, bytes);
+  if (view.dtype == DType::kF64) {
+    const auto* values = reinterpret_cast<const double*>(aligned.data());
+    std::transform(values, values + view.cols(), out,
+                   [](double x) { return static_cast<float>(x); });
+    return;
+  }
+  ConstView row{aligned.data(), view.dtype, Shape{1, view.cols()}, view.cols(), {}};
+  std::vector<float> scales;
+  if (view.dtype == DType::kF8E4M3) {
+    scales.resize(static_cast<size_t>(view.scales.stride));
+    const auto* first =
+        reinterpret_cast<const char*>(view.scales.values) +
+        static_cast<size_t>(r / BlockScales::kBlock * view.scales.stride) * sizeof(float);
+    std::memcpy(scales.data(), first, scales.size() * sizeof(float));
+    row.scales = {scales.data(), 0, 0, 0};
+  }
+  for (int64_t c = 0; c < view.cols(); ++c) out[c] = stored_element(row, 0, c);
+}
+
+// The scales of an FP8 tensor: F32, one for each block.
+void check_scales(const ParameterPart& part, const SafetensorsFolder& folder,
+                  const SafetensorsFolder::Location& weight) {
+  const std::string name = fp8_scale_name(part.name);
+  const Shape expected = fp8_scale_shape(part.shape);
+  const SafetensorsFolder::Location* found = folder.find(name);
+  if (found == nullptr) {
+    fail(ErrorCode::kModel, "load: tensor ", part.name, " in ", weight.file->path(),
+         " is F8_E4M3 but has no scales\n      expected ", name, ", F32 ", expected, ", in ",
+         folder.path(), "\n      fix: fetch the folder again; codes without scales say nothing");
+  }
+  if (found->entry->dtype != "F32" || Shape(found->entry->shape) != expected) {
+    fail(ErrorCode::kModel, "load: tensor ", name, " in ", found->file->path(), " is ",
+         shape_text(found->entry->dtype, Shape(found->entry->shape)), "; expected F32 ", expected,
+         ", a factor for each 128 x 128 elements of ", part.name, " ", part.shape);
   }
 }
 
@@ -84,9 +125,11 @@ void check_part(const ParameterPart& part, const SafetensorsFolder& folder) {
          shape_text(found->entry->dtype, shape), "; expected ", part.shape, " from config.json");
   }
   const std::string& dtype = found->entry->dtype;
+  const bool matrix = part.shape.rank() == 2;
+  if (dtype == "F8_E4M3" && matrix) return check_scales(part, folder, *found);
   if (dtype != "F32" && dtype != "BF16" && dtype != "F16" && dtype != "F64") {
     fail(ErrorCode::kModel, "load: tensor ", part.name, " in ", found->file->path(), " has dtype ",
-         dtype, "; expected F32, BF16, F16 or F64");
+         dtype, "; expected F32, BF16, F16 or F64", matrix ? ", or F8_E4M3 with scales" : "");
   }
 }
 
@@ -96,27 +139,51 @@ std::vector<std::byte> converted_bytes(const float* values, int64_t count, DType
     std::memcpy(bytes.data(), values, bytes.size());
     return bytes;
   }
-  FATHOM_CHECK(dtype == DType::kBF16, "save: weights can be written as f32 or bf16, not ",
-               info(dtype).name);
+  FATHOM_CHECK(dtype == DType::kBF16 || dtype == DType::kF16,
+               "save: weights can be written as f32, bf16, f16 or f8_e4m3, not ", info(dtype).name);
   for (int64_t i = 0; i < count; ++i) {
-    const uint16_t bits = f32_to_bf16(values[i]);
+    const uint16_t bits = dtype == DType::kBF16 ? f32_to_bf16(values[i]) : f32_to_f16(values[i]);
     std::memcpy(bytes.data() + 2 * i, &bits, 2);
   }
   return bytes;
 }
 
-// A published tensor to be written: where its values are.
+// A published tensor to be written: where its values are. `scales`: not they, but their FP8 scales.
 struct Source {
   const Parameter* parameter;
   const ParameterPart* part;
   DType dtype;
+  bool scales = false;
+
+  Shape shape() const { return scales ? fp8_scale_shape(part->shape) : part->shape; }
+  std::vector<std::byte> bytes() const {
+    const float* values =
+        parameter->value.data<float>() + part->row_begin * parameter->declared.cols();
+    const Shape& matrix = part->shape;
+    if (!scales && dtype != DType::kF8E4M3)
+      return converted_bytes(values, matrix.elements(), dtype);
+    const Fp8Matrix fp8 = to_fp8(values, matrix.rows(), matrix.cols());
+    const auto span =
+        scales ? std::as_bytes(std::span(fp8.scales)) : std::as_bytes(std::span(fp8.codes));
+    return {span.begin(), span.end()};
+  }
 };
+
+// The dtype of one tensor in a folder of `dtype`.
+DType dtype_in_folder(const Parameter& p, const ParameterPart& part, DType dtype) {
+  if (!p.trained) return DType::kF32;
+  if (dtype != DType::kF8E4M3 || published_as_fp8(part.name, part.shape)) return dtype;
+  return DType::kBF16;
+}
 
 std::map<std::string, Source> published_tensors(Decoder& decoder, DType dtype) {
   std::map<std::string, Source> sources;
   for (Parameter* p : decoder.parameters()) {
-    for (const ParameterPart& part : p->parts)
-      sources[part.name] = {p, &part, p->trained ? dtype : DType::kF32};
+    for (const ParameterPart& part : p->parts) {
+      const DType own = dtype_in_folder(*p, part, dtype);
+      sources[part.name] = {p, &part, own};
+      if (own == DType::kF8E4M3) sources[fp8_scale_name(part.name)] = {p, &part, DType::kF32, true};
+    }
   }
   // The published layout repeats embedding and head inside each multi-token module.
   const ModelConfig& config = decoder.config();
@@ -142,6 +209,8 @@ void check_weights(Decoder& decoder, const SafetensorsFolder& folder) {
     for (const ParameterPart& part : p->parts) {
       check_part(part, folder);
       expected.insert(part.name);
+      if (folder.at(part.name).entry->dtype == "F8_E4M3")
+        expected.insert(fp8_scale_name(part.name));
     }
   }
   for (const auto& [name, location] : folder.tensors()) {
@@ -159,12 +228,26 @@ void check_weights(Decoder& decoder, const SafetensorsFolder& folder) {
 void load_weights(Decoder& decoder, const SafetensorsFolder& folder) {
   check_weights(decoder, folder);
   for (Parameter* p : decoder.parameters()) {
+    if (p->stored) continue;
     float* values = p->value.mutable_data<float>();
     for (const ParameterPart& part : p->parts) {
-      const SafetensorsFolder::Location& at = folder.at(part.name);
-      to_f32(at.file->bytes(*at.entry), dtype_from_safetensors(at.entry->dtype),
-             values + part.row_begin * p->declared.cols());
+      const ConstView view = stored_view(folder, part.name, part.shape);
+      float* first = values + part.row_begin * p->declared.cols();
+      share_tasks(view.rows(),
+                  [&](int64_t r, int) { row_to_f32(view, r, first + r * view.cols()); });
     }
+  }
+}
+
+void keep_stored(Decoder& decoder, std::shared_ptr<const SafetensorsFolder> folder) {
+  check_weights(decoder, *folder);
+  for (Parameter* p : decoder.parameters()) {
+    StoredWeight stored{{}, folder};
+    for (const ParameterPart& part : p->parts) {
+      const ConstView view = stored_view(*folder, part.name, part.shape);
+      if (part.shape.rank() == 2 && readable_in_place(view)) stored.parts.push_back(view);
+    }
+    if (stored.parts.size() == p->parts.size()) p->stored = std::move(stored);
   }
 }
 
@@ -172,14 +255,11 @@ void save_weights(Decoder& decoder, const std::string& folder, DType dtype) {
   const std::map<std::string, Source> sources = published_tensors(decoder, dtype);
   std::vector<SafetensorSpec> specs;
   for (const auto& [name, source] : sources) {
-    specs.push_back({name, info(source.dtype).safetensors, source.part->shape.to_vector()});
+    specs.push_back({name, info(source.dtype).safetensors, source.shape().to_vector()});
   }
   SafetensorsWriter writer(join_path(folder, "model.safetensors"), specs);
   for (const SafetensorEntry& entry : std::vector<SafetensorEntry>(writer.entries())) {
-    const Source& source = sources.at(entry.name);
-    const float* values = source.parameter->value.data<float>() +
-                          source.part->row_begin * source.parameter->declared.cols();
-    writer.write(entry.name, converted_bytes(values, source.part->shape.elements(), source.dtype));
+    writer.write(entry.name, sources.at(entry.name).bytes());
   }
   writer.finish();
 }

@@ -9,10 +9,7 @@ namespace fathom {
 
 namespace {
 
-// Models whose weights take so many bytes in f32 get a pass for each thread and packed copies of
-// their weights: 1.2 to 1.4 times faster; at 100 MB f32 is slower that way. Fewer sequences than
-// these are not worth a pass of their own.
-constexpr int64_t kNearWeightBytes = int64_t{1} << 26;
+// Fewer sequences than these are not worth a pass of their own.
 constexpr size_t kLeastSequences = 4;
 
 }  // namespace
@@ -57,7 +54,7 @@ const char* name_of(FinishReason reason) {
 Engine::Engine(const KernelTable& kernels, Allocator& memory, const Decoder& decoder,
                const EngineConfig& config)
     : kernels_(kernels), memory_(memory), decoder_(decoder), config_(config) {
-  weights_near_ = 4 * count_parameters(decoder.config()).total <= kNearWeightBytes;
+  weights_near_ = decoder.weights_are_near();
   max_tokens_ = config.max_tokens_per_sequence > 0 ? config.max_tokens_per_sequence
                                                    : decoder.config().max_position_embeddings;
   const int64_t tokens =

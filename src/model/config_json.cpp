@@ -86,6 +86,25 @@ void read_common(const Json& json, ModelConfig& c) {
   c.head_dim = json.int_or("head_dim", c.hidden_size / heads);
 }
 
+// Only the form in which DeepSeek-V3 is published; what is so stored, the tensors' dtypes say.
+void check_quantization(const Json& json, const std::string& origin) {
+  const std::string method = json.string_or("quant_method", "");
+  if (method != "fp8") {
+    refuse(origin, concat("quantization_config.quant_method is '", method,
+                          "'; expected fp8 in blocks of 128 x 128 (or none)"));
+  }
+  const std::string format = json.string_or("fmt", "e4m3");
+  if (format != "e4m3")
+    refuse(origin, concat("quantization_config.fmt is '", format, "'; expected e4m3"));
+  const Json* block = json.find("weight_block_size");
+  const Json expected = Json::array({Json(int64_t{128}), Json(int64_t{128})});
+  if (block == nullptr || block->dump() != expected.dump()) {
+    refuse(origin,
+           concat("quantization_config.weight_block_size is ",
+                  block == nullptr ? "absent" : block->dump(), "; expected ", expected.dump()));
+  }
+}
+
 void refuse_what_is_missing(const Json& json, const std::string& origin) {
   const std::string act = json.string_or("hidden_act", "silu");
   if (act != "silu") refuse(origin, concat("hidden_act is '", act, "'; expected silu"));
@@ -94,9 +113,7 @@ void refuse_what_is_missing(const Json& json, const std::string& origin) {
   if (json.bool_or("mlp_bias", false))
     refuse(origin, "mlp_bias is true; feed-forward biases are not supported so far");
   const Json* quantised = json.find("quantization_config");
-  if (quantised != nullptr && !quantised->is_null()) {
-    refuse(origin, "quantization_config is set; quantised weights are not supported so far");
-  }
+  if (quantised != nullptr && !quantised->is_null()) check_quantization(*quantised, origin);
 }
 
 }  // namespace

@@ -203,8 +203,15 @@ std::vector<Experts*> Decoder::expert_layers() {
   return layers;
 }
 
+bool Decoder::weights_are_near() const {
+  constexpr int64_t kNearBytes = int64_t{1} << 26;
+  return count_parameters(config_).total * static_cast<int64_t>(sizeof(float)) <= kNearBytes;
+}
+
 void Decoder::allocate(Allocator& memory, DType dtype) {
-  for (Parameter* p : parameters()) p->value = Tensor(memory, p->declared, dtype);
+  for (Parameter* p : parameters()) {
+    if (!p->stored) p->value = Tensor(memory, p->declared, dtype);
+  }
 }
 
 void Decoder::require_gradients(bool on) {

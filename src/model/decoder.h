@@ -79,6 +79,9 @@ class Decoder {
   void set_recompute(bool on) { recompute_ = on; }
 
   ParameterList parameters();
+  // Whether f32 weights stay in the caches nearest to a core: then f32, and copies in the order of
+  // products, are 1.2 to 1.4 times faster; at 100 MB they are slower.
+  bool weights_are_near() const;
   // Copies of the main model's weights in the order of products, for passes without a tape
   // (ops/packed_weight); renewed where the weights changed.
   void pack_weights(Pass& pass) const;

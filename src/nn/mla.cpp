@@ -95,7 +95,7 @@ Tensor MlaAttention::attend_absorbed(Pass& pass, const Tensor& q, const RowConte
   const int64_t heads = shape_.num_attention_heads, nope = shape_.qk_nope_head_dim,
                 rope_dim = shape_.qk_rope_head_dim;
   const int64_t latent = shape_.kv_lora_rank, value = shape_.v_head_dim, width = latent + rope_dim;
-  const ConstView kv_b = kv_b_proj_.value.read();
+  const ConstView kv_b = kv_b_proj_.whole();
   Tensor q_latent = pass.empty({q.rows(), heads * width}, q.dtype());
   View into = q_latent.write();
   for (int64_t h = 0; h < heads; ++h) {

@@ -71,7 +71,8 @@ struct KernelTable : BasicKernels {
   // for a packed b: kernels that make operands write either (ops/operand.h).
   DType operand_dtype = DType::kF32;
 
-  // Products. nt: a [m, k], b [n, k]; nn: a [m, k], b [k, n]; tn: a [k, m], b [k, n]; c [m, n] = or
+  // Products. The b of nt, nn and grouped_stored may be weights as stored (ops/stored.h). nt: a [m,
+  // k], b [n, k]; nn: a [m, k], b [k, n]; tn: a [k, m], b [k, n]; c [m, n] = or
   // +=. Every element of c is one chain of fused multiply-adds over k in ascending order, whatever
   // m and n are.
   void (*matmul_nt)(Stream*, ConstView a, ConstView b, View c, bool accumulate) = nullptr;
@@ -87,6 +88,9 @@ struct KernelTable : BasicKernels {
   // n].
   void (*grouped_nt)(Stream*, ConstView a, ConstView offsets, ConstView b, View c) = nullptr;
   void (*grouped_nn)(Stream*, ConstView a, ConstView offsets, ConstView b, View c) = nullptr;
+  // As grouped_nt, the matrices apart: b[g] [n, k], as stored.
+  void (*grouped_stored)(Stream*, ConstView a, ConstView offsets, std::span<const ConstView> b,
+                         View c) = nullptr;
   // tn: a [rows, m], b [rows, n], c [groups, m, n]: c[g] = or += a_gᵀ b_g. Adds where live[g] is 1,
   // else overwrites; sets live[g] to 1. Groups without rows are not touched.
   void (*grouped_tn)(Stream*, ConstView a, ConstView offsets, ConstView b, View c,

@@ -31,6 +31,7 @@ KernelTable reference_kernels() {
   table.matmul_exact_tn = &reference::matmul_tn;
   table.grouped_nt = &reference::grouped_nt;
   table.grouped_nn = &reference::grouped_nn;
+  table.grouped_stored = &reference::grouped_stored;
   table.grouped_tn = &reference::grouped_tn;
   table.packed_floats = &reference::packed_floats;
   table.pack = &reference::pack;

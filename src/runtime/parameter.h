@@ -36,6 +36,14 @@ struct PackedWeight {
   void (*order)(Stream*, ConstView, View) = nullptr;  // the kernel that packed it
 };
 
+// A matrix that stays where and as a file holds it (ops/stored.h): for inference only.
+struct StoredWeight {
+  std::vector<ConstView> parts;       // one for each part of the parameter; empty: not stored
+  std::shared_ptr<const void> owner;  // keeps the file mapped
+
+  explicit operator bool() const { return !parts.empty(); }
+};
+
 struct ParameterPart {
   std::string name;       // published: "model.layers.3.self_attn.q_proj.weight"
   int64_t row_begin = 0;  // first row within the parameter seen as a matrix
@@ -43,9 +51,10 @@ struct ParameterPart {
 };
 
 struct Parameter {
-  std::string name;  // ours, unique: "model.layers.3.self_attn.qkv_proj.weight"
-  Shape declared;    // known before there is memory
-  Tensor value;      // `declared` elements once allocated; f32 master, or any dtype in inference
+  std::string name;     // ours, unique: "model.layers.3.self_attn.qkv_proj.weight"
+  Shape declared;       // known before there is memory
+  Tensor value;         // `declared` elements once allocated; f32 master
+  StoredWeight stored;  // instead of a value
   std::vector<ParameterPart>
       parts;          // in row order, covering all rows; a single one for most parameters
   bool decay = true;  // weight decay applies (matrices)
@@ -53,6 +62,11 @@ struct Parameter {
       true;  // false: a buffer that is saved but has no gradient (e_score_correction_bias)
   std::shared_ptr<ParameterGrad> grad;  // null when frozen or in inference
   std::shared_ptr<PackedWeight> packed = std::make_shared<PackedWeight>();
+
+  const Shape& shape() const { return stored ? declared : value.shape(); }
+  DType dtype() const { return stored ? DType::kF32 : value.dtype(); }  // of products with it
+  // All rows at once: of a value, or of the only stored part.
+  ConstView whole() const;
 
   // Where a backward kernel writes this parameter's gradient; `accumulate` tells whether to add.
   // Marks it filled.

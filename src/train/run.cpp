@@ -138,7 +138,7 @@ class Run {
       seconds_before_ = state.double_at("seconds");
       check_same_data(state, found->folder);
     } else if (!config_.init.empty()) {
-      const LoadedModel start = load_model(config_.init, memory_);
+      const LoadedModel start = load_model(config_.init, memory_, WeightsFor::kTraining);
       copy_weights(*start.decoder);
     } else {
       decoder_->initialize(config_.seed);

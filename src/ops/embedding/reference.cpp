@@ -1,27 +1,26 @@
 #include <algorithm>
 
-#include "base/float_bits.h"
 #include "ops/embedding/kernels.h"
+#include "ops/stored.h"
 
 namespace fathom::reference {
 namespace {
 
-template <class From, class To, class Widen>
-void gather(const ConstView& ids, const ConstView& table, const View& y, const Widen& widen) {
+void gather_stored(const ConstView& ids, const ConstView& table, const View& y) {
   for (int64_t r = 0; r < y.rows(); ++r) {
-    const From* row = table.row<From>(ids.row<int32_t>(0)[r]);
-    std::transform(row, row + table.cols(), y.row<To>(r), widen);
+    const int64_t id = ids.row<int32_t>(0)[r];
+    for (int64_t c = 0; c < y.cols(); ++c) y.row<float>(r)[c] = stored_element(table, id, c);
   }
 }
 
 }  // namespace
 
 void embedding(Stream*, ConstView ids, ConstView table, View y) {
-  if (table.dtype == DType::kBF16) return gather<uint16_t, float>(ids, table, y, bf16_to_f32);
-  if (table.dtype == DType::kF16) return gather<uint16_t, float>(ids, table, y, f16_to_f32);
+  if (table.dtype != y.dtype) return gather_stored(ids, table, y);
   dispatch_float(table.dtype, "embedding", [&](auto zero) {
     using T = decltype(zero);
-    gather<T, T>(ids, table, y, [](T value) { return value; });
+    for (int64_t r = 0; r < y.rows(); ++r)
+      std::copy_n(table.row<T>(ids.row<int32_t>(0)[r]), y.cols(), y.row<T>(r));
   });
 }
 

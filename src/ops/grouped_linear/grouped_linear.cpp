@@ -9,17 +9,17 @@ namespace fathom {
 namespace {
 
 void check(const Pass& pass, const Tensor& rows, const Tensor& offsets, const Parameter& weight) {
-  FATHOM_CHECK(weight.value.shape().rank() == 3 && weight.value.dim(2) == rows.cols(),
-               "grouped_linear: weight ", weight.name, " is ", weight.value.shape(),
-               ", expected [groups, out, in] with in = ", rows.cols(), ", the last dim of rows ",
-               rows.shape());
-  const DType dtype = weight.value.dtype();
+  const Shape& shape = weight.shape();
+  FATHOM_CHECK(shape.rank() == 3 && shape[2] == rows.cols(), "grouped_linear: weight ", weight.name,
+               " is ", shape, ", expected [groups, out, in] with in = ", rows.cols(),
+               ", the last dim of rows ", rows.shape());
+  const DType dtype = weight.dtype();
   FATHOM_CHECK(dtype == rows.dtype() || rows.dtype() == operand_dtype(pass, dtype),
                "grouped_linear: weight ", weight.name, " is ", info(dtype).name, " but rows are ",
                info(rows.dtype()).name, "; convert one of them");
-  FATHOM_CHECK(offsets.shape() == Shape{weight.value.dim(0) + 1} && offsets.dtype() == DType::kI32,
+  FATHOM_CHECK(offsets.shape() == Shape{shape[0] + 1} && offsets.dtype() == DType::kI32,
                "grouped_linear: offsets are ", info(offsets.dtype()).name, " ", offsets.shape(),
-               ", expected i32 [groups + 1] for weight ", weight.name, " ", weight.value.shape());
+               ", expected i32 [groups + 1] for weight ", weight.name, " ", shape);
 }
 
 // rows: the values are needed only where the weight is trained.
@@ -39,13 +39,28 @@ void backward(Pass& pass, const Saved& saved, const Tensor& offsets, const Param
   }
 }
 
+// Every group has as many parts; the i-th of each gives the same columns of y.
+void multiply_stored(Pass& pass, const Tensor& rows, const Tensor& offsets, const Parameter& weight,
+                     const View& y) {
+  const auto groups = static_cast<size_t>(weight.shape()[0]);
+  const size_t parts = weight.parts.size() / groups;
+  std::vector<ConstView> matrices(groups);
+  for (size_t i = 0; i < parts; ++i) {
+    for (size_t g = 0; g < groups; ++g) matrices[g] = weight.stored.parts[g * parts + i];
+    pass.kernels.grouped_stored(pass.stream, rows.read(), offsets.read(), matrices,
+                                y.columns(weight.parts[i].row_begin, matrices[0].rows()));
+  }
+}
+
 }  // namespace
 
 Tensor grouped_linear(Pass& pass, const Tensor& rows, const Tensor& offsets,
                       const Parameter& weight) {
   check(pass, rows, offsets, weight);
-  Tensor y = pass.empty({rows.rows(), weight.value.dim(1)}, weight.value.dtype());
-  if (const ConstView packed = packed_weight(pass, weight)) {
+  Tensor y = pass.empty({rows.rows(), weight.shape()[1]}, weight.dtype());
+  if (weight.stored) {
+    multiply_stored(pass, rows, offsets, weight, y.write());
+  } else if (const ConstView packed = packed_weight(pass, weight)) {
     pass.kernels.grouped_packed(pass.stream, rows.read(), offsets.read(), packed, y.write());
   } else {
     pass.kernels.grouped_nt(pass.stream, rows.read(), offsets.read(), weight.value.read(),

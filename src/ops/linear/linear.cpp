@@ -10,18 +10,18 @@ namespace {
 
 void check(const Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias,
            Operands operands) {
-  FATHOM_CHECK(weight.value.shape().rank() == 2 && weight.value.dim(1) == x.cols(),
-               "linear: weight ", weight.name, " is ", weight.value.shape(),
-               ", expected [out, in] with in = ", x.cols(), ", the last dim of x ", x.shape(),
-               "; was this checkpoint made with another hidden_size?");
-  const DType dtype = weight.value.dtype();
+  const Shape& shape = weight.shape();
+  FATHOM_CHECK(shape.rank() == 2 && shape[1] == x.cols(), "linear: weight ", weight.name, " is ",
+               shape, ", expected [out, in] with in = ", x.cols(), ", the last dim of x ",
+               x.shape(), "; was this checkpoint made with another hidden_size?");
+  const DType dtype = weight.dtype();
   const bool rounded = operands == Operands::kAsDevice && x.dtype() == operand_dtype(pass, dtype);
   FATHOM_CHECK(dtype == x.dtype() || rounded, "linear: weight ", weight.name, " is ",
                info(dtype).name, " but x is ", info(x.dtype()).name, "; convert one of them");
   if (bias == nullptr) return;
-  FATHOM_CHECK(bias->value.shape() == Shape{weight.value.dim(0)}, "linear: bias ", bias->name,
-               " is ", bias->value.shape(), ", expected [", weight.value.dim(0), "] for weight ",
-               weight.name, " ", weight.value.shape());
+  FATHOM_CHECK(bias->value.shape() == Shape{shape[0]}, "linear: bias ", bias->name, " is ",
+               bias->value.shape(), ", expected [", shape[0], "] for weight ", weight.name, " ",
+               shape);
   FATHOM_CHECK(bias->value.dtype() == dtype, "linear: bias ", bias->name, " is ",
                info(bias->value.dtype()).name, " but weight ", weight.name, " is ",
                info(dtype).name, "; convert one of them");
@@ -58,15 +58,27 @@ void backward(Pass& pass, const Saved& saved, const Parameter& weight, const Par
   }
 }
 
+// Each part gives the columns of y that are its rows.
+void multiply_stored(Pass& pass, const Tensor& x, const Parameter& weight, const Products& product,
+                     const View& y) {
+  for (size_t i = 0; i < weight.parts.size(); ++i) {
+    const ConstView& part = weight.stored.parts[i];
+    product.nt(pass.stream, x.read(), part, y.columns(weight.parts[i].row_begin, part.rows()),
+               false);
+  }
+}
+
 }  // namespace
 
 Tensor linear(Pass& pass, const Tensor& x, const Parameter& weight, const Parameter* bias,
               Operands operands) {
   check(pass, x, weight, bias, operands);
-  Tensor y = pass.empty({x.rows(), weight.value.dim(0)}, weight.value.dtype());
+  Tensor y = pass.empty({x.rows(), weight.shape()[0]}, weight.dtype());
   const ConstView packed =
       operands == Operands::kAsDevice ? packed_weight(pass, weight) : ConstView{};
-  if (packed) {
+  if (weight.stored) {
+    multiply_stored(pass, x, weight, products(pass.kernels, operands), y.write());
+  } else if (packed) {
     pass.kernels.matmul_packed(pass.stream, x.read(), packed, y.write());
   } else {
     const Products product = products(pass.kernels, operands);

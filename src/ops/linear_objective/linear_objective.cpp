@@ -36,11 +36,11 @@ std::vector<int32_t> rows_with_target(std::span<const int32_t> target, int64_t v
 }
 
 void check_inputs(const Tensor& h, const Parameter& head, std::span<const int32_t> target) {
-  FATHOM_CHECK(head.value.shape().rank() == 2 && head.value.cols() == h.cols(),
-               "linear_objective: head ", head.name, " is ", head.value.shape(), " but h is ",
-               h.shape(), "; the last dims must match");
-  FATHOM_CHECK(head.value.dtype() == h.dtype(), "linear_objective: head ", head.name, " is ",
-               info(head.value.dtype()).name, " but h is ", info(h.dtype()).name,
+  FATHOM_CHECK(head.shape().rank() == 2 && head.shape().cols() == h.cols(),
+               "linear_objective: head ", head.name, " is ", head.shape(), " but h is ", h.shape(),
+               "; the last dims must match");
+  FATHOM_CHECK(head.dtype() == h.dtype(), "linear_objective: head ", head.name, " is ",
+               info(head.dtype()).name, " but h is ", info(h.dtype()).name,
                "; convert one of them");
   FATHOM_CHECK(static_cast<int64_t>(target.size()) == h.rows(), "linear_objective: ", target.size(),
                " targets for ", h.rows(), " rows");
@@ -54,11 +54,11 @@ class ChunkWalk {
         h_(h),
         head_(head),
         target_(target),
-        rows_(rows_with_target(target, head.value.dim(0))) {
+        rows_(rows_with_target(target, head.shape()[0])) {
     const auto count = static_cast<int64_t>(rows_.size());
-    most_ = std::min(chunk_rows(head.value.dim(0), h.dtype()), count);
+    most_ = std::min(chunk_rows(head.shape()[0], h.dtype()), count);
     if (most_ == 0) return;
-    logits_ = pass.empty({most_, head.value.dim(0)}, h.dtype());
+    logits_ = pass.empty({most_, head.shape()[0]}, h.dtype());
     targets_ = pass.empty({most_}, DType::kI32);
     index_ = pass.empty({most_}, DType::kI32);
     logprob_ = pass.empty({most_}, DType::kF64);
@@ -86,8 +86,8 @@ class ChunkWalk {
       chunk_h_ = h_.rows_at(begin_, count_);
     }
     chunk_logits_ = logits_.rows_at(0, count_);
-    pass_.kernels.matmul_nt(pass_.stream, chunk_h_.read(), head_.value.read(),
-                            chunk_logits_.write(), false);
+    pass_.kernels.matmul_nt(pass_.stream, chunk_h_.read(), head_.whole(), chunk_logits_.write(),
+                            false);
     pass_.kernels.target_logprob(pass_.stream, chunk_logits_.read(), part(targets_).read(),
                                  part(logprob_).write(), part(lse_).write());
     return true;
@@ -117,13 +117,12 @@ class ChunkWalk {
   }
   void write_to_h(Tensor& dh) {
     if (!gathered_) {
-      pass_.kernels.matmul_nn(pass_.stream, chunk_dlogits_, head_.value.read(),
+      pass_.kernels.matmul_nn(pass_.stream, chunk_dlogits_, head_.whole(),
                               dh.rows_at(begin_, count_).write(), false);
       return;
     }
     // The gathered rows are done with: their buffer takes the gradient on its way.
-    pass_.kernels.matmul_nn(pass_.stream, chunk_dlogits_, head_.value.read(), chunk_h_.write(),
-                            false);
+    pass_.kernels.matmul_nn(pass_.stream, chunk_dlogits_, head_.whole(), chunk_h_.write(), false);
     pass_.kernels.scatter_rows(pass_.stream, chunk_h_.read(), part(index_).read(), dh.write());
   }
   bool skips_rows() const { return gathered_ || rows_.empty(); }

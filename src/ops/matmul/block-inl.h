@@ -5,6 +5,8 @@
 //
 // Included inside a `#pragma GCC target` region, see ops/matmul/tile-inl.h, which it includes.
 
+#include "ops/matmul/widen-inl.h"
+//
 #include "ops/matmul/tile-inl.h"
 
 namespace fathom::products {
@@ -72,12 +74,17 @@ struct Strips {
 template <class V>
 class PanelProduct {
  public:
+  // Packed panels, a strip, and a panel's rows of a b that is widened first.
   static int64_t memory_floats(int64_t n, int64_t k) {
-    return k * (n + kPanelColumns<V> + kStripWidth<V>);
+    return k * (n + 2 * kPanelColumns<V> + kStripWidth<V>);
   }
 
   PanelProduct(const Block& p, float* memory)
-      : p_(p), strips_(p.m, V::kTileRows), strip_(memory), panels_(memory + kStripWidth<V> * p.k) {
+      : p_(p),
+        strips_(p.m, V::kTileRows),
+        strip_(memory),
+        wide_(memory + kStripWidth<V> * p.k),
+        panels_(wide_ + kPanelColumns<V> * p.k) {
     if (p.form == Form::kPacked) return;
     for (int64_t j = 0; j < p.n; j += kPanelColumns<V>) pack_panel(j);
   }
@@ -90,17 +97,29 @@ class PanelProduct {
   int64_t columns(int64_t j) const { return std::min(kPanelColumns<V>, p_.n - j); }
   int64_t vectors(int64_t j) const { return columns(j) > V::kLanes ? 2 : 1; }
   bool first_in_place(int64_t j) const {
-    return (p_.form == Form::kNn || p_.form == Form::kTn) && columns(j) == kPanelColumns<V>;
+    return (p_.form == Form::kNn || p_.form == Form::kTn) && columns(j) == kPanelColumns<V> &&
+           p_.b.f32();
   }
 
   void pack_panel(int64_t j) {
     if (first_in_place(j)) return;
     float* panel = panels_ + j * p_.k;
     const int64_t width = vectors(j) * V::kLanes;
-    if (p_.form == Form::kNt) {
+    if (!p_.b.f32()) {
+      pack_stored(j, panel, width);
+    } else if (p_.form == Form::kNt) {
       pack_natural<V>(p_.b.floats() + j * p_.b.step, p_.b.step, columns(j), p_.k, panel, width);
     } else {
       pack_straight<V>(p_.b.floats() + j, p_.b.step, columns(j), p_.k, panel, width);
+    }
+  }
+
+  void pack_stored(int64_t j, float* panel, int64_t width) {
+    if (p_.form == Form::kNt) {
+      widen_rows<typename V::Widen>(p_.b.at(j, 0), columns(j), p_.k, wide_, p_.k);
+      pack_natural<V>(wide_, p_.k, columns(j), p_.k, panel, width);
+    } else {
+      widen_rows<typename V::Widen>(p_.b.at(0, j), p_.k, columns(j), panel, width);
     }
   }
 
@@ -176,6 +195,7 @@ class PanelProduct {
   const Block& p_;
   const Strips strips_;
   float* const strip_;
+  float* const wide_;
   float* const panels_;
 };
 

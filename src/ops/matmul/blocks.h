@@ -12,26 +12,26 @@ namespace fathom::products {
 // Which operands are transposed, as in the names of the kernels; kPacked is kNt with its b packed.
 enum class Form { kNt, kNn, kTn, kPacked };
 
-// An operand of a product, row-major f32; a kernel that rounds its operands to bf16 takes them
-// already rounded, too.
+// An operand of a product, row-major: f32; a b as stored (ops/stored.h); or bf16 on a kernel that
+// rounds to it.
 struct Operand {
   const void* data = nullptr;
   int64_t step = 0;  // elements between the beginnings of two rows
-  bool bf16 = false;
+  DType dtype = DType::kF32;
+  BlockScales scales = {};
 
   Operand() = default;
-  Operand(const void* first, int64_t row_step, bool is_bf16)
-      : data(first), step(row_step), bf16(is_bf16) {}
+  Operand(const void* first, int64_t row_step, DType type, const BlockScales& factors)
+      : data(first), step(row_step), dtype(type), scales(factors) {}
   // The rows of a view from `row` on.
   Operand(const ConstView& view, int64_t row)
-      : Operand(view.data, view.row_stride, view.dtype == DType::kBF16) {
-    data = at(row, 0).data;
-  }
+      : Operand(Operand(view.data, view.row_stride, view.dtype, view.scales).at(row, 0)) {}
 
-  int64_t element_bytes() const { return bf16 ? 2 : 4; }
+  bool f32() const { return dtype == DType::kF32; }
   // The part that begins at this row and column.
   Operand at(int64_t row, int64_t column) const {
-    return {static_cast<const char*>(data) + (row * step + column) * element_bytes(), step, bf16};
+    const int64_t bytes = byte_size(dtype, row * step + column);
+    return {static_cast<const char*>(data) + bytes, step, dtype, scales.at(row, column)};
   }
   const float* floats() const { return static_cast<const float*>(data); }
   const uint16_t* halves() const { return static_cast<const uint16_t*>(data); }
@@ -64,7 +64,7 @@ struct BlockKernel {
   int64_t panels(int64_t columns) const { return (columns + tile_columns - 1) / tile_columns; }
   int64_t packed_floats(int64_t n, int64_t k) const { return panels(n) * panel_floats(k); }
   Operand packed_operand(const float* panels, int64_t k) const {
-    return {panels, panel_floats(k), false};
+    return {panels, panel_floats(k), DType::kF32, {}};
   }
 };
 
@@ -75,6 +75,9 @@ void pack_all(const BlockKernel& kernel, ConstView b, View packed);
 // c_g = a_g · b[g] for the rows of each group; kNt, kNn or kPacked.
 void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offsets, ConstView b,
              View c);
+// c_g = a_g · b[g]ᵀ for the rows of each group, the matrices apart.
+void grouped_stored(const BlockKernel& kernel, ConstView a, ConstView offsets,
+                    std::span<const ConstView> b, View c);
 // c[g] = or += a_gᵀ · b_g.
 void grouped_tn(const BlockKernel& kernel, ConstView a, ConstView offsets, ConstView b, View c,
                 uint8_t* live);

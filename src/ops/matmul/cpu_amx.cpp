@@ -20,6 +20,9 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,prfchw")
 
+#include "ops/matmul/widen-inl.h"
+#include "ops/matmul/widen_avx512-inl.h"
+
 namespace fathom::products {
 namespace {
 
@@ -30,7 +33,7 @@ constexpr int64_t kMaxBlockK = 512, kBlockColumns = 512;
 // Calls fn(first element) with the operand's own type.
 template <class Fn>
 FATHOM_INLINE auto with_elements(const Operand& operand, const Fn& fn) {
-  return operand.bf16 ? fn(operand.halves()) : fn(operand.floats());
+  return operand.dtype == DType::kBF16 ? fn(operand.halves()) : fn(operand.floats());
 }
 
 // The rows of a (or its columns, for kTn) from `i` on that the next strip packs.
@@ -53,8 +56,21 @@ Ahead<true> square_ahead(const Block& p, int64_t i, int64_t j) {
   return {p.c + i * p.c_step + j, p.c_step, std::min(kWide, p.m - i), std::min(kWide, p.n - j)};
 }
 
+// A b as stored, 512 steps at most: rounded to f32 first where FP8 codes have scales.
+void pack_stored(const Block& p, int64_t j, int64_t columns, float* to) {
+  alignas(64) thread_local float wide[kWide * kMaxBlockK];
+  if (p.form == Form::kNt) {
+    widen_rows<Widen512>(p.b.at(j, 0), columns, p.k, wide, p.k);
+    pack<true, true>(wide, p.k, columns, p.k, to);
+  } else {
+    widen_rows<Widen512>(p.b.at(0, j), p.k, columns, wide, kWide);
+    pack<false, false>(wide, kWide, columns, p.k, to);
+  }
+}
+
 // Columns j … j + columns − 1 of b into a panel; rows i … i + rows − 1 of a into a strip.
 void pack_panel(const Block& p, int64_t j, int64_t columns, float* to) {
+  if (!p.b.f32() && p.b.dtype != DType::kBF16) return pack_stored(p, j, columns, to);
   if (p.form == Form::kNt) {
     return with_elements(p.b.at(j, 0), [&](const auto* from) {
       pack<true, true>(from, p.b.step, columns, p.k, to);
@@ -192,6 +208,11 @@ void matmul_packed_bf16(Stream*, ConstView a, ConstView packed, View c) {
 
 void grouped_packed_bf16(Stream*, ConstView a, ConstView offsets, ConstView packed, View c) {
   products::grouped(kKernel, Form::kPacked, a, offsets, packed, c);
+}
+
+void grouped_stored_bf16(Stream*, ConstView a, ConstView offsets, std::span<const ConstView> b,
+                         View c) {
+  products::grouped_stored(kKernel, a, offsets, b, c);
 }
 
 void grouped_bf16_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live) {

@@ -8,15 +8,59 @@
 #include "ops/matmul/kernels.h"
 
 #pragma GCC push_options
-#pragma GCC target("avx2,fma")
+#pragma GCC target("avx2,fma,f16c")
 
 #include "ops/matmul/block-inl.h"
 
 namespace fathom::products {
 namespace {
 
+// Stored weights to f32, eight at a time; the few at the end of a row pass through a buffer.
+struct Widen256 {
+  static constexpr int64_t kCount = 8;
+
+  template <class T, class Widen>
+  static void buffered(const T* from, int64_t count, float* to, const Widen& widen) {
+    T in[kCount] = {};
+    float out[kCount];
+    if (count == kCount) return widen(from, to);
+    std::copy_n(from, count, in);
+    widen(in, out);
+    std::copy_n(out, count, to);
+  }
+  static __m128i load8(const uint16_t* from) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  }
+  static void bf16(const uint16_t* from, int64_t count, float* to) {
+    buffered(from, count, to, [](const uint16_t* in, float* out) {
+      const __m256i wide = _mm256_slli_epi32(_mm256_cvtepu16_epi32(load8(in)), 16);
+      _mm256_storeu_ps(out, _mm256_castsi256_ps(wide));
+    });
+  }
+  static void f16(const uint16_t* from, int64_t count, float* to) {
+    buffered(from, count, to, [](const uint16_t* in, float* out) {
+      _mm256_storeu_ps(out, _mm256_cvtph_ps(load8(in)));
+    });
+  }
+  // As Widen512::f8.
+  static void f8(const uint8_t* from, int64_t count, float scale, float* to) {
+    buffered(from, count, to, [scale](const uint8_t* in, float* out) {
+      const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(in));
+      const __m128i wide = _mm_cvtepu8_epi16(codes);
+      const __m128i low = _mm_and_si128(wide, _mm_set1_epi16(0x7f));
+      const __m128i sign = _mm_slli_epi16(_mm_and_si128(wide, _mm_set1_epi16(0x80)), 8);
+      const __m256 small = _mm256_cvtph_ps(_mm_or_si128(_mm_slli_epi16(low, 7), sign));
+      const __m256i nan = _mm256_cvtepi16_epi32(_mm_cmpeq_epi16(low, _mm_set1_epi16(0x7f)));
+      const __m256 value = _mm256_mul_ps(small, _mm256_set1_ps(scale * 256.0f));
+      _mm256_storeu_ps(out, _mm256_blendv_ps(value, _mm256_set1_ps(__builtin_nanf("")),
+                                             _mm256_castsi256_ps(nan)));
+    });
+  }
+};
+
 struct Avx2 {
   using Vec = __m256;
+  using Widen = Widen256;
   static constexpr int64_t kLanes = 8;
   static constexpr int kTileRows = 6;
   static constexpr int kFewRows = 6;
@@ -120,6 +164,10 @@ void matmul_packed(Stream*, ConstView a, ConstView packed, View c) {
 
 void grouped_packed(Stream*, ConstView a, ConstView offsets, ConstView packed, View c) {
   products::grouped(kKernel, Form::kPacked, a, offsets, packed, c);
+}
+
+void grouped_stored(Stream*, ConstView a, ConstView offsets, std::span<const ConstView> b, View c) {
+  products::grouped_stored(kKernel, a, offsets, b, c);
 }
 
 void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live) {

@@ -11,12 +11,14 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,avx2")
 
 #include "ops/matmul/block-inl.h"
+#include "ops/matmul/widen_avx512-inl.h"
 
 namespace fathom::products {
 namespace {
 
 struct Avx512 {
   using Vec = __m512;
+  using Widen = Widen512;
   static constexpr int64_t kLanes = 16;
   static constexpr int kTileRows = 14;
   static constexpr int kFewRows = 14;
@@ -129,6 +131,10 @@ void matmul_packed(Stream*, ConstView a, ConstView packed, View c) {
 
 void grouped_packed(Stream*, ConstView a, ConstView offsets, ConstView packed, View c) {
   products::grouped(kKernel, Form::kPacked, a, offsets, packed, c);
+}
+
+void grouped_stored(Stream*, ConstView a, ConstView offsets, std::span<const ConstView> b, View c) {
+  products::grouped_stored(kKernel, a, offsets, b, c);
 }
 
 void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, uint8_t* live) {

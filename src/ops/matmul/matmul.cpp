@@ -199,6 +199,22 @@ void grouped(const BlockKernel& kernel, Form form, ConstView a, ConstView offset
   });
 }
 
+void grouped_stored(const BlockKernel& kernel, ConstView a, ConstView offsets,
+                    std::span<const ConstView> b, View c) {
+  const int32_t* begin = offsets.row<int32_t>(0);
+  multiply_groups(kernel, Form::kNt, offsets.shape.elements() - 1, [&](int64_t g) {
+    return Block{Form::kNt,
+                 Operand(a, begin[g]),
+                 Operand(b[static_cast<size_t>(g)], 0),
+                 c.row<float>(begin[g]),
+                 c.row_stride,
+                 begin[g + 1] - begin[g],
+                 c.cols(),
+                 a.cols(),
+                 false};
+  });
+}
+
 void grouped_tn(const BlockKernel& kernel, ConstView a, ConstView offsets, ConstView b, View c,
                 uint8_t* live) {
   if (c.dtype != DType::kF32) return reference::grouped_tn(nullptr, a, offsets, b, c, live);

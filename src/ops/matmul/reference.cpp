@@ -4,6 +4,7 @@
 
 #include "base/float_bits.h"
 #include "ops/matmul/kernels.h"
+#include "ops/stored.h"
 
 namespace fathom::reference {
 namespace {
@@ -104,6 +105,8 @@ void grouped_packed_bf16(Stream* stream, ConstView a, ConstView offsets, ConstVi
 }
 
 void matmul_nt(Stream*, ConstView a, ConstView b, View c, bool accumulate) {
+  std::vector<float> memory;
+  b = widened(b, memory);
   dispatch_float(a.dtype, "matmul_nt", [&](auto zero) {
     using T = decltype(zero);
     multiply(plain<T>(a), transposed<T>(b), a.cols(), c, accumulate);
@@ -111,6 +114,8 @@ void matmul_nt(Stream*, ConstView a, ConstView b, View c, bool accumulate) {
 }
 
 void matmul_nn(Stream*, ConstView a, ConstView b, View c, bool accumulate) {
+  std::vector<float> memory;
+  b = widened(b, memory);
   dispatch_float(a.dtype, "matmul_nn", [&](auto zero) {
     using T = decltype(zero);
     multiply(plain<T>(a), plain<T>(b), a.cols(), c, accumulate);
@@ -155,6 +160,28 @@ void grouped_nt(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
   multiply_rows(&matmul_nt, a, offsets, b, c);
 }
 
+namespace {
+
+// As multiply_rows, each group with a matrix of its own.
+void multiply_stored(Matmul matmul, const ConstView& a, const ConstView& offsets,
+                     std::span<const ConstView> b, const View& c) {
+  for_each_group(offsets, [&](int64_t group, int64_t begin, int64_t rows) {
+    matmul(nullptr, a.rows_at(begin, rows), b[static_cast<size_t>(group)], c.rows_at(begin, rows),
+           false);
+  });
+}
+
+}  // namespace
+
+void grouped_stored(Stream*, ConstView a, ConstView offsets, std::span<const ConstView> b, View c) {
+  multiply_stored(&matmul_nt, a, offsets, b, c);
+}
+
+void grouped_stored_bf16(Stream*, ConstView a, ConstView offsets, std::span<const ConstView> b,
+                         View c) {
+  multiply_stored(&matmul_bf16_nt, a, offsets, b, c);
+}
+
 void grouped_nn(Stream*, ConstView a, ConstView offsets, ConstView b, View c) {
   multiply_rows(&matmul_nn, a, offsets, b, c);
 }
@@ -165,12 +192,14 @@ void grouped_tn(Stream*, ConstView a, ConstView offsets, ConstView b, View c, ui
 
 void matmul_bf16_nt(Stream* stream, ConstView a, ConstView b, View c, bool accumulate) {
   if (c.dtype == DType::kF64) return matmul_nt(stream, a, b, c, accumulate);
-  multiply_bf16(plain<float>(a), transposed<float>(b), a.cols(), c, accumulate);
+  std::vector<float> memory;
+  multiply_bf16(plain<float>(a), transposed<float>(widened(b, memory)), a.cols(), c, accumulate);
 }
 
 void matmul_bf16_nn(Stream* stream, ConstView a, ConstView b, View c, bool accumulate) {
   if (c.dtype == DType::kF64) return matmul_nn(stream, a, b, c, accumulate);
-  multiply_bf16(plain<float>(a), plain<float>(b), a.cols(), c, accumulate);
+  std::vector<float> memory;
+  multiply_bf16(plain<float>(a), plain<float>(widened(b, memory)), a.cols(), c, accumulate);
 }
 
 void matmul_bf16_tn(Stream* stream, ConstView a, ConstView b, View c, bool accumulate) {

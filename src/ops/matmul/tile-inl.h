@@ -11,6 +11,8 @@
 //   transpose4(rows, column)     lane i of column[u] = rows.at(i, 0)[u] for u < 4
 //   transpose4_part              the same for fewer than four elements, reading no others
 //
+//   Widen                        stored weights to f32 (ops/matmul/widen-inl.h)
+//
 // A tile adds one step of k after the other. It saturates the multiply-add units: alone it reaches
 // 95 % of their peak, whole products 80 to 92 % (matmul_bench.cpp).
 
@@ -301,8 +303,38 @@ FATHOM_INLINE void multiply_few(const Tile& t, Rows b) {
   sums.finish(t);
 }
 
+// The same where b is as stored: rows of it are widened, as many as a vector has lanes and so many
+// steps as stay in the first-level cache.
+template <class V, int kRows>
+void multiply_few_stored(const Block& p) {
+  constexpr int64_t kSteps = 512;
+  alignas(64) float wide[V::kLanes * kSteps];
+  for (int64_t j = 0; j < p.n; j += V::kLanes) {
+    const int64_t columns = std::min(V::kLanes, p.n - j);
+    for (int64_t k = 0; k < p.k; k += kSteps) {
+      Tile t;
+      t.k = std::min(kSteps, p.k - k);
+      widen_rows<typename V::Widen>(p.b.at(j, k), columns, t.k, wide, kSteps);
+      t.a = p.a.floats() + k;
+      t.a_step = p.a.step;
+      t.b = wide;
+      t.b_step = kSteps;
+      t.c = p.c + j;
+      t.c_step = p.c_step;
+      t.last_count = columns;
+      t.load_c = p.accumulate || k > 0;
+      if (columns == V::kLanes) {
+        multiply_few<V, kRows>(t, AcrossRows<V::kLanes>(t.b, t.b_step));
+      } else {
+        multiply_few<V, kRows>(t, ClampedRows<V::kLanes>(t.b, t.b_step, columns));
+      }
+    }
+  }
+}
+
 template <class V, int kRows>
 void multiply_few_rows(const Block& p) {
+  if (!p.b.f32()) return multiply_few_stored<V, kRows>(p);
   Tile t;
   t.a = p.a.floats();
   t.b = p.b.floats();

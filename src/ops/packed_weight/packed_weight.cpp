@@ -14,6 +14,7 @@ bool is_current(const Pass& pass, const Parameter& weight) {
 }  // namespace
 
 void pack_weight(Pass& pass, const Parameter& weight) {
+  if (weight.stored) return;
   const Shape& shape = weight.value.shape();
   FATHOM_CHECK(shape.rank() == 2 || shape.rank() == 3, "pack_weight: ", weight.name, " is ", shape,
                ", expected [out, in] or [groups, out, in]");
