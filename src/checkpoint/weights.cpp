@@ -7,6 +7,7 @@
 #include "base/float_bits.h"
 #include "base/team.h"
 #include "checkpoint/fp8_weights.h"
+#include "checkpoint/weight_writer.h"
 #include "ops/stored.h"
 
 namespace fathom {
@@ -133,42 +134,6 @@ void check_part(const ParameterPart& part, const SafetensorsFolder& folder) {
   }
 }
 
-std::vector<std::byte> converted_bytes(const float* values, int64_t count, DType dtype) {
-  std::vector<std::byte> bytes(static_cast<size_t>(byte_size(dtype, count)));
-  if (dtype == DType::kF32) {
-    std::memcpy(bytes.data(), values, bytes.size());
-    return bytes;
-  }
-  FATHOM_CHECK(dtype == DType::kBF16 || dtype == DType::kF16,
-               "save: weights can be written as f32, bf16, f16 or f8_e4m3, not ", info(dtype).name);
-  for (int64_t i = 0; i < count; ++i) {
-    const uint16_t bits = dtype == DType::kBF16 ? f32_to_bf16(values[i]) : f32_to_f16(values[i]);
-    std::memcpy(bytes.data() + 2 * i, &bits, 2);
-  }
-  return bytes;
-}
-
-// A published tensor to be written: where its values are. `scales`: not they, but their FP8 scales.
-struct Source {
-  const Parameter* parameter;
-  const ParameterPart* part;
-  DType dtype;
-  bool scales = false;
-
-  Shape shape() const { return scales ? fp8_scale_shape(part->shape) : part->shape; }
-  std::vector<std::byte> bytes() const {
-    const float* values =
-        parameter->value.data<float>() + part->row_begin * parameter->declared.cols();
-    const Shape& matrix = part->shape;
-    if (!scales && dtype != DType::kF8E4M3)
-      return converted_bytes(values, matrix.elements(), dtype);
-    const Fp8Matrix fp8 = to_fp8(values, matrix.rows(), matrix.cols());
-    const auto span =
-        scales ? std::as_bytes(std::span(fp8.scales)) : std::as_bytes(std::span(fp8.codes));
-    return {span.begin(), span.end()};
-  }
-};
-
 // The dtype of one tensor in a folder of `dtype`.
 DType dtype_in_folder(const Parameter& p, const ParameterPart& part, DType dtype) {
   if (!p.trained) return DType::kF32;
@@ -176,25 +141,34 @@ DType dtype_in_folder(const Parameter& p, const ParameterPart& part, DType dtype
   return DType::kBF16;
 }
 
-std::map<std::string, Source> published_tensors(Decoder& decoder, DType dtype) {
-  std::map<std::string, Source> sources;
+// A published tensor, its values those in memory.
+WrittenTensor written(const Parameter& p, const ParameterPart& part, DType dtype) {
+  const int64_t cols = part.shape.cols();
+  return {part.name, part.shape, dtype_in_folder(p, part, dtype),
+          [&p, &part, cols](int64_t row, int64_t rows, float* out) {
+            const float* values = p.value.data<float>() + part.row_begin * p.declared.cols();
+            std::copy_n(values + row * cols, rows * cols, out);
+          }};
+}
+
+// By name. The published layout repeats embedding and head inside each multi-token module.
+std::map<std::string, WrittenTensor> published_tensors(Decoder& decoder, DType dtype) {
+  std::map<std::string, WrittenTensor> tensors;
   for (Parameter* p : decoder.parameters()) {
-    for (const ParameterPart& part : p->parts) {
-      const DType own = dtype_in_folder(*p, part, dtype);
-      sources[part.name] = {p, &part, own};
-      if (own == DType::kF8E4M3) sources[fp8_scale_name(part.name)] = {p, &part, DType::kF32, true};
-    }
+    for (const ParameterPart& part : p->parts) tensors[part.name] = written(*p, part, dtype);
   }
-  // The published layout repeats embedding and head inside each multi-token module.
   const ModelConfig& config = decoder.config();
+  const auto repeat = [&](const std::string& name, const std::string& as) {
+    tensors[as] = tensors.at(name);
+    tensors[as].name = as;
+  };
   for (int64_t i = 0; i < config.num_nextn_predict_layers; ++i) {
     const std::string prefix = concat("model.layers.", config.num_hidden_layers + i, ".");
-    const Source embedding = sources.at("model.embed_tokens.weight");
-    sources[prefix + "embed_tokens.weight"] = embedding;
-    sources[prefix + "shared_head.head.weight"] =
-        config.tie_word_embeddings ? embedding : sources.at("lm_head.weight");
+    const char* head = config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+    repeat("model.embed_tokens.weight", prefix + "embed_tokens.weight");
+    repeat(head, prefix + "shared_head.head.weight");
   }
-  return sources;
+  return tensors;
 }
 
 }  // namespace
@@ -252,16 +226,9 @@ void keep_stored(Decoder& decoder, std::shared_ptr<const SafetensorsFolder> fold
 }
 
 void save_weights(Decoder& decoder, const std::string& folder, DType dtype) {
-  const std::map<std::string, Source> sources = published_tensors(decoder, dtype);
-  std::vector<SafetensorSpec> specs;
-  for (const auto& [name, source] : sources) {
-    specs.push_back({name, info(source.dtype).safetensors, source.shape().to_vector()});
-  }
-  SafetensorsWriter writer(join_path(folder, "model.safetensors"), specs);
-  for (const SafetensorEntry& entry : std::vector<SafetensorEntry>(writer.entries())) {
-    writer.write(entry.name, sources.at(entry.name).bytes());
-  }
-  writer.finish();
+  std::vector<WrittenTensor> tensors;
+  for (auto& [name, tensor] : published_tensors(decoder, dtype)) tensors.push_back(tensor);
+  write_weights(tensors, folder);
 }
 
 }  // namespace fathom
