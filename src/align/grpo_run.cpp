@@ -28,8 +28,9 @@ void check_same_settings(const GrpoRunConfig& config, const std::string& checkpo
     const bool free =
         std::find(kFreeOnResume.begin(), kFreeOnResume.end(), key) != kFreeOnResume.end();
     if (old == nullptr || *old == value || free) continue;
-    fail(ErrorCode::kUsage, "resume: ", key, " is ", value.dump(), " but the run began with ",
-         old->dump(), " (", path, "). Use the same settings, or another --out");
+    fail(ErrorCode::kUsage, "resume: ", flag_name(key), " is ", value.dump(),
+         " but the run began with ", old->dump(), " (", path,
+         "). Use the same settings, or another --out");
   }
 }
 

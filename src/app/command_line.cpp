@@ -1,6 +1,7 @@
 #include "app/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <iostream>
@@ -47,8 +48,8 @@ CLI::Validator at_least(int64_t low) {
     const bool is_number = error == std::errc() || error == std::errc::result_out_of_range;
     if (!is_number || (error == std::errc() && value >= low)) return "";
     constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
-    return concat("'", text, "' is out of range; expected ", low == 0 ? "0 or more, and " : "",
-                  "at most ", kLargest);
+    return concat("'", text, "'; expected ", low == 0 ? "0 or more, and " : "", "at most ",
+                  kLargest);
   };
   return {check, ""};
 }
@@ -192,14 +193,93 @@ int usage_error(const std::string& message, const std::string& command) {
   return static_cast<int>(ErrorCode::kUsage);
 }
 
-// "--seed: 'many' is no number", for what CLI11 calls "Could not convert: --seed = many".
-std::string parse_fault(const CLI::ParseError& error) {
-  std::string text = error.what();
-  const std::string opening = "Could not convert: ";
-  const size_t equals = text.find(" = ");
-  if (!text.starts_with(opening) || equals == std::string::npos) return text;
-  return concat(text.substr(opening.size(), equals - opening.size()), ": '",
-                text.substr(equals + 3), "' is not a number");
+// The name by which messages know an option.
+std::string canonical_name(const CLI::Option& option) {
+  if (!option.get_lnames().empty()) return "--" + option.get_lnames().front();
+  return option.get_snames().empty() ? option.get_name(true) : "-" + option.get_snames().front();
+}
+
+// How the user named the option: "-n" for "--predict", FATHOM_PREDICT where the environment holds
+// it.
+std::string typed_name(const CLI::Option& option, const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    const std::string name = argument.substr(0, argument.find('='));
+    for (const std::string& long_name : option.get_lnames())
+      if (name == "--" + long_name) return name;
+    for (const std::string& letter : option.get_snames())
+      if (!name.starts_with("--") && name.starts_with("-" + letter)) return "-" + letter;
+  }
+  return option.count() > 0 && !option.get_envname().empty() ? option.get_envname()
+                                                             : canonical_name(option);
+}
+
+bool is_part_of_name(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+}
+
+std::string with_name_replaced(std::string text, const std::string& name, const std::string& by) {
+  for (size_t at = text.find(name); at != std::string::npos; at = text.find(name, at)) {
+    const size_t end = at + name.size();
+    const bool whole = (at == 0 || !is_part_of_name(text[at - 1])) &&
+                       (end == text.size() || !is_part_of_name(text[end]));
+    if (whole) text.replace(at, name.size(), by);
+    at += whole ? by.size() : name.size();
+  }
+  return text;
+}
+
+// `message` with each flag named as the user did.
+std::string in_typed_names(std::string message, const CLI::App& command,
+                           const std::vector<std::string>& arguments) {
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string canonical = canonical_name(*option);
+    const std::string typed = typed_name(*option, arguments);
+    if (canonical.starts_with("--") && typed != canonical)
+      message = with_name_replaced(std::move(message), canonical, typed);
+  }
+  return message;
+}
+
+std::string given_twice(const CLI::Option& option) {
+  std::string values;
+  for (const std::string& value : option.results())
+    values += concat(values.empty() ? " ('" : ", '", value, "'");
+  return concat(canonical_name(option), " is given ", option.count(), " times", values,
+                "); expected once. Leave out all but one");
+}
+
+std::string wrong_number(const CLI::Option& option, const std::string& value) {
+  const bool whole = option.get_type_name() != "FLOAT";
+  return concat(canonical_name(option), " is '", value, "'; expected a ", whole ? "whole " : "",
+                "number");
+}
+
+// What the parser's exception says, in our words.
+std::string parse_fault(const CLI::ParseError& error, const CLI::App& command) {
+  const std::string text = error.what();
+  const std::string conversion = "Could not convert: ";
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string name = canonical_name(*option);
+    if (text == name + " is required")
+      return concat("the argument ", name, " is missing: ", option->get_description());
+    if (text.starts_with(conversion + name + " = "))
+      return wrong_number(*option, text.substr(conversion.size() + name.size() + 3));
+    if (!text.starts_with(name + ": ")) continue;
+    if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr)
+      return concat(name, " is ", text.substr(name.size() + 2));
+    if (option->count() > 1) return given_twice(*option);
+    return concat(name, " has no value; expected one after it (", option->get_description(), ")");
+  }
+  return text;
+}
+
+// "folder and prompt"
+std::string positional_names(const CLI::App& command) {
+  std::string names;
+  for (const CLI::Option* option : command.get_options())
+    if (option->get_positional())
+      names += concat(names.empty() ? "" : " and ", option->get_name(true));
+  return names.empty() ? "flags alone" : names;
 }
 
 // The first word or flag that nothing took, with the nearest names.
@@ -216,7 +296,10 @@ std::string unknown_argument(const CLI::App& app, const CLI::App* chosen) {
     for (const std::string& command : commands) all += (all.empty() ? "" : ", ") + command;
     return concat("unknown command '", name, "'; expected one of ", all);
   }
-  if (!name.starts_with("-")) return concat("unexpected argument '", name, "'");
+  if (!name.starts_with("-")) {
+    return concat("unexpected argument '", name, "'; ", chosen->get_name(), " takes ",
+                  positional_names(*chosen), ". A text with spaces needs quotes");
+  }
   return concat("unknown flag ", name, did_you_mean(name, flag_names(*chosen)));
 }
 
@@ -226,6 +309,8 @@ int CommandLine::run(int argc, const char* const* argv) {
   CLI::App& app = impl_->app;
   app.allow_extras();  // so that unknown names are answered here, with the nearest ones
   for (Command& command : impl_->commands) command.impl_->app->allow_extras();
+  std::string fault;
+  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -235,21 +320,29 @@ int CommandLine::run(int argc, const char* const* argv) {
     std::cout << version.what() << "\n";
     return 0;
   } catch (const CLI::ParseError& error) {
-    const std::vector<CLI::App*> chosen = app.get_subcommands();
-    const std::string unknown = unknown_argument(app, chosen.empty() ? nullptr : chosen.front());
-    return usage_error(unknown.empty() ? parse_fault(error) : unknown,
-                       chosen.empty() ? "" : chosen.front()->get_name());
+    const std::vector<CLI::App*> parsed = app.get_subcommands();
+    fault = parse_fault(error, parsed.empty() ? app : *parsed.front());
   }
-  const std::vector<CLI::App*> chosen = app.get_subcommands();
-  const std::string unknown = unknown_argument(app, chosen.empty() ? nullptr : chosen.front());
-  if (!unknown.empty())
-    return usage_error(unknown, chosen.empty() ? "" : chosen.front()->get_name());
-  if (chosen.empty()) {
+  const std::vector<CLI::App*> parsed = app.get_subcommands();
+  const CLI::App* chosen = parsed.empty() ? nullptr : parsed.front();
+  const std::string unknown = unknown_argument(app, chosen);
+  if (!unknown.empty()) fault = unknown;
+  if (!fault.empty()) {
+    return chosen == nullptr
+               ? usage_error(fault, "")
+               : usage_error(in_typed_names(fault, *chosen, arguments), chosen->get_name());
+  }
+  if (chosen == nullptr) {
     std::cout << app.help();
     return 0;
   }
   for (Command& command : impl_->commands) {
-    if (command.impl_->app == chosen.front()) return command.impl_->run();
+    if (command.impl_->app != chosen) continue;
+    try {
+      return command.impl_->run();
+    } catch (const Error& error) {
+      throw Error(error.code(), in_typed_names(error.what(), *chosen, arguments));
+    }
   }
   return 0;
 }

@@ -50,7 +50,8 @@ class CommandLine {
 
   Command& add(const std::string& name, const std::string& summary);
   // Parses, runs the chosen command and returns its exit status; usage errors are printed and
-  // give 2.
+  // give 2. Errors of the command, which name flags by their canonical spelling, leave with the
+  // one that was typed.
   int run(int argc, const char* const* argv);
 
  private:

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
+
 namespace fathom {
 namespace {
 
@@ -16,6 +18,7 @@ struct Given {
   std::vector<std::string> words;
   bool loud = false;
   int runs = 0;
+  std::string error;  // of the command itself
 
   int parse(std::vector<const char*> arguments) {
     CommandLine line("fathom", "test", "1");
@@ -24,7 +27,10 @@ struct Given {
         .option("--name", name, "whose")
         .flag("--loud", loud, "loudly")
         .positional("words", words, "what");
-    command.on_run([this] { return ++runs, 0; });
+    command.on_run([this] {
+      if (!error.empty()) fail(ErrorCode::kUsage, error);
+      return ++runs, 0;
+    });
     arguments.insert(arguments.begin(), "fathom");
     return line.run(static_cast<int>(arguments.size()), arguments.data());
   }
@@ -55,6 +61,43 @@ TEST(CommandLine, UnknownCommandsAndValuesThatAreNoNumberAreUsageErrors) {
   const std::string errors = ::testing::internal::GetCapturedStderr();
   EXPECT_NE(errors.find("unknown command 'atc'; expected one of act"), std::string::npos) << errors;
   EXPECT_NE(errors.find("--count"), std::string::npos) << errors;
+}
+
+TEST(CommandLine, FaultsNameTheFlagAsItWasTyped) {
+  const auto told = [](const std::vector<const char*>& arguments) {
+    Given given;
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(given.parse(arguments), 2);
+    EXPECT_EQ(given.runs, 0);
+    const std::string text = ::testing::internal::GetCapturedStderr();
+    return text.substr(0, text.find('\n'));
+  };
+  EXPECT_EQ(told({"act", "-n", "many"}), "fathom: error: -n is 'many'; expected a whole number");
+  EXPECT_EQ(told({"act", "--number=many"}),
+            "fathom: error: --number is 'many'; expected a whole number");
+  EXPECT_EQ(told({"act", "-n1", "-n", "2"}),
+            "fathom: error: -n is given 2 times ('1', '2'); expected once. Leave out all but one");
+  EXPECT_EQ(told({"act", "--name"}),
+            "fathom: error: --name has no value; expected one after it (whose)");
+}
+
+TEST(CommandLine, ErrorsOfTheCommandNameTheFlagAsItWasTyped) {
+  Given given;
+  given.error = "--count is 3 and --count-all 4; expected --count below 3";
+  const auto told = [&](const std::vector<const char*>& arguments) -> std::string {
+    try {
+      given.parse(arguments);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUsage);
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(told({"act", "-n", "3"}), "-n is 3 and --count-all 4; expected -n below 3");
+  EXPECT_EQ(told({"act", "--count", "3"}), given.error);
+  setenv("FATHOM_COUNT", "3", 1);
+  EXPECT_EQ(told({"act"}), "FATHOM_COUNT is 3 and --count-all 4; expected FATHOM_COUNT below 3");
+  unsetenv("FATHOM_COUNT");
 }
 
 TEST(CommandLine, AFlagMayComeFromTheEnvironmentAndTheCommandLineWins) {

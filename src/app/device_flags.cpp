@@ -56,6 +56,7 @@ Device open_device(const DeviceFlags& flags) {
   }
   config.threads = static_cast<int>(flags.threads);
   config.memory_limit = static_cast<size_t>(flags.memory_mb) * 1000000;
+  config.memory_limit_name = "--memory-mb";
   return Device::open(config);
 }
 

@@ -10,20 +10,25 @@ namespace {
 int64_t context_tokens(const LoadedModel& model, const AnswerRequest& request) {
   const int64_t trained = model.config().max_position_embeddings;
   if (request.context_tokens < 0 || request.context_tokens > trained) {
-    fail(ErrorCode::kUsage, "--ctx-size is ", request.context_tokens, "; this model was made for ",
-         trained, " tokens (max_position_embeddings)");
+    fail(ErrorCode::kUsage, "--ctx-size is ", request.context_tokens, "; expected 1 to ", trained,
+         ", for which ", model.folder, " was made (max_position_embeddings), or 0 for all of it");
   }
   return request.context_tokens > 0 ? request.context_tokens : trained;
 }
 
 int64_t max_tokens(const AnswerRequest& request, int64_t context) {
   const auto prompt = static_cast<int64_t>(request.prompt.size());
-  if (request.max_tokens >= 0) return request.max_tokens;
   if (prompt >= context) {
     fail(ErrorCode::kUsage, "the prompt has ", prompt, " tokens and the context holds ", context,
-         "; shorten the prompt, so that there is room for an answer");
+         "; expected fewer. Shorten the prompt, so that there is room for an answer");
   }
-  return context - prompt;
+  if (request.max_tokens < 0) return context - prompt;
+  if (request.max_tokens > context - prompt) {
+    fail(ErrorCode::kUsage, "--predict is ", request.max_tokens, " and the prompt has ", prompt,
+         " tokens; the context holds ", context, ". Ask for at most ", context - prompt,
+         ", or shorten the prompt");
+  }
+  return request.max_tokens;
 }
 
 double per_second(size_t count, double seconds) {

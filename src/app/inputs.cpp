@@ -21,8 +21,6 @@ auto as_usage_error(Call&& call) {
   }
 }
 
-std::string origin_of(const std::string& path) { return path == "-" ? "standard input" : path; }
-
 std::string content_text(const Json& content, const std::string& where) {
   if (content.is_null()) return "";
   if (content.is_string()) return content.as_string(where);
@@ -54,6 +52,8 @@ Message parse_message(const Json& json, const std::string& where) {
 
 }  // namespace
 
+std::string name_of_input(const std::string& path) { return path == "-" ? "standard input" : path; }
+
 std::string read_input(const std::string& path) {
   return path == "-" ? read_standard_input() : as_usage_error([&] { return read_file(path); });
 }
@@ -81,8 +81,17 @@ std::vector<int32_t> parse_ids(std::string_view text, const std::string& origin)
   });
 }
 
+void check_vocabulary(const std::vector<int32_t>& ids, int64_t vocab_size,
+                      const std::string& where) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] >= 0 && ids[i] < vocab_size) continue;
+    fail(ErrorCode::kUsage, where, ": ids[", i, "] is ", ids[i],
+         "; expected a token id of this model, 0 to ", vocab_size - 1);
+  }
+}
+
 std::vector<int32_t> read_ids(const std::string& path) {
-  return parse_ids(read_input(path), origin_of(path));
+  return parse_ids(read_input(path), name_of_input(path));
 }
 
 std::vector<Message> parse_messages(std::string_view text, const std::string& origin) {
@@ -105,7 +114,7 @@ std::vector<Message> parse_messages(std::string_view text, const std::string& or
 }
 
 std::vector<Message> read_messages(const std::string& path) {
-  return parse_messages(read_input(path), origin_of(path));
+  return parse_messages(read_input(path), name_of_input(path));
 }
 
 Tokenizer load_tokenizer(const std::string& folder) {

@@ -13,6 +13,8 @@
 
 namespace fathom {
 
+// How errors call it: "-" is standard input.
+std::string name_of_input(const std::string& path);
 std::string read_input(const std::string& path);
 // Without the line end that editors and echo put last.
 std::string without_final_newline(std::string text);
@@ -20,6 +22,9 @@ std::string without_final_newline(std::string text);
 // {"ids": [1, 2, 3]} or [1, 2, 3].
 std::vector<int32_t> parse_ids(std::string_view text, const std::string& origin);
 std::vector<int32_t> read_ids(const std::string& path);
+// Error(kUsage) names the first id outside the vocabulary and its place in the list.
+void check_vocabulary(const std::vector<int32_t>& ids, int64_t vocab_size,
+                      const std::string& where);
 
 // A list of messages, or an object that holds one as "messages", with the fields of the chat API:
 // content is a string, null, or a list of {"type": "text", "text": …}; "developer" is "system".

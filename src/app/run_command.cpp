@@ -117,6 +117,7 @@ int run(const Command& command, const RunFlags& flags) {
   form.thinking = choose_thinking_style(flags.show_thinking, flags.hide_thinking);
   if (command.given("--ids")) {
     request.prompt = read_ids(flags.ids_file);
+    check_vocabulary(request.prompt, model.config().vocab_size, name_of_input(flags.ids_file));
     return answer_prompt(model, device, flags, form, std::move(request));
   }
   form.chat = !flags.no_template && can_chat(model);

@@ -1,5 +1,6 @@
 #include "app/sampling_flags.h"
 
+#include <map>
 #include <random>
 
 #include "base/error.h"
@@ -15,9 +16,25 @@ uint64_t random_seed() {
   return (static_cast<uint64_t>(device()) << 21) ^ device();
 }
 
+constexpr const char* kGenerationConfig = "generation_config.json";
+
 Json generation_config(const std::string& folder) {
-  const std::string path = join_path(folder, "generation_config.json");
+  const std::string path = join_path(folder, kGenerationConfig);
   return exists(path) ? parse_json(read_file(path), path, ErrorCode::kModel) : Json::object();
+}
+
+// A value that makes no sense, told by the flag or the file that it came from.
+void check_origin(const Command& command, const Sampling& sampling, const std::string& folder) {
+  const std::optional<SamplingFault> fault = sampling_fault(sampling);
+  if (!fault) return;
+  const std::map<std::string, std::string> flags = {
+      {"temperature", "--temp"}, {"top_k", "--top-k"}, {"top_p", "--top-p"}, {"min_p", "--min-p"}};
+  const std::string& flag = flags.at(fault->name);
+  if (command.given(flag)) {
+    fail(ErrorCode::kUsage, flag, " is ", fault->value, "; expected ", fault->expected);
+  }
+  fail(ErrorCode::kModel, join_path(folder, kGenerationConfig), ": ", fault->name, " is ",
+       fault->value, "; expected ", fault->expected, ". Correct the file, or give ", flag);
 }
 
 }  // namespace
@@ -54,7 +71,11 @@ Sampling choose_sampling(const Command& command, const SamplingFlags& flags,
          "; expected 0 or more, or -1 for a random one");
   }
   sampling.seed = flags.seed < 0 ? random_seed() : static_cast<uint64_t>(flags.seed);
-  check_sampling(sampling);
+  check_origin(command, sampling, folder);
+  if (flags.max_tokens == 0 || flags.max_tokens < -1) {
+    fail(ErrorCode::kUsage, "--predict is ", flags.max_tokens,
+         "; expected 1 or more, or -1 for what the context leaves");
+  }
   return sampling;
 }
 

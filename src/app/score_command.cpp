@@ -90,12 +90,7 @@ void check_ids(const Item& item, const ModelConfig& config) {
     fail(ErrorCode::kUsage, "score: ", item.where, " has ", item.ids.size(),
          " tokens; at least 2 are needed, since each is judged by those before it");
   }
-  for (const int32_t id : item.ids) {
-    if (id >= config.vocab_size) {
-      fail(ErrorCode::kUsage, "score: id ", id, " of ", item.where,
-           " is outside the vocabulary of ", config.vocab_size);
-    }
-  }
+  check_vocabulary(item.ids, config.vocab_size, item.where);
 }
 
 // In windows of the context's length; each token but the first is judged once.
@@ -184,8 +179,9 @@ int score_items(const LoadedModel& model, Device& device, const ScoreFlags& flag
 
 int64_t context_tokens(const ScoreFlags& flags, const ModelConfig& config) {
   if (flags.context < 0 || flags.context > config.max_position_embeddings) {
-    fail(ErrorCode::kUsage, "--ctx-size is ", flags.context, "; this model was made for ",
-         config.max_position_embeddings, " tokens");
+    fail(ErrorCode::kUsage, "--ctx-size is ", flags.context, "; expected 1 to ",
+         config.max_position_embeddings,
+         ", for which this model was made (max_position_embeddings), or 0 for all of it");
   }
   return flags.context > 0 ? flags.context : config.max_position_embeddings;
 }

@@ -20,8 +20,9 @@ Device Device::open(const DeviceConfig& config) {
   auto state = std::make_unique<State>();
   state->cpu = capped(detect_cpu(), config.isa);
   state->threads = config.threads > 0 ? config.threads : available_processors();
-  state->memory =
-      make_host_allocator(config.memory_limit > 0 ? config.memory_limit : machine_memory_bytes());
+  state->memory = config.memory_limit > 0
+                      ? make_host_allocator(config.memory_limit, config.memory_limit_name)
+                      : make_host_allocator(machine_memory_bytes(), "this machine's memory");
   state->kernels = cpu_kernels(state->cpu, &state->choices);
   Device device(std::move(state));
   device.compute_here();

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "backend/cpu_kernels.h"
@@ -26,9 +27,10 @@ Precision fastest_precision(Isa isa);
 
 struct DeviceConfig {
   Precision precision = Precision::kF32;
-  Isa isa = Isa::kAmx;      // kernels above this are not used
-  int threads = 0;          // 0: all processors that this process may use
-  size_t memory_limit = 0;  // bytes; 0: what the machine has
+  Isa isa = Isa::kAmx;                 // kernels above this are not used
+  int threads = 0;                     // 0: all processors that this process may use
+  size_t memory_limit = 0;             // bytes; 0: what the machine has
+  std::string memory_limit_name = {};  // what set it, for errors: "--memory-mb"
 };
 
 class Device {

@@ -47,7 +47,7 @@ WindowSource::WindowSource(Document stream, const WindowConfig& config)
                config.row_tokens, " tokens; both must be positive");
   if (stream_.tokens() <= config.row_tokens) {
     fail(ErrorCode::kRuntime, "data: the text has ", stream_.tokens(), " tokens, but a row of ",
-         config.row_tokens, " needs one more than that; give more text or a smaller row_tokens");
+         config.row_tokens, " needs one more than that; give more text or shorter rows");
   }
 }
 

@@ -84,9 +84,11 @@ uint64_t Engine::submit(Request request) {
   const int64_t vocab = decoder_.config().vocab_size;
   if (prompt == 0)
     fail(ErrorCode::kUsage, "generate: the prompt is empty; give at least one token");
-  for (int32_t id : request.prompt) {
-    if (id < 0 || id >= vocab)
-      fail(ErrorCode::kUsage, "generate: prompt id ", id, " is outside the vocabulary of ", vocab);
+  for (size_t i = 0; i < request.prompt.size(); ++i) {
+    if (request.prompt[i] < 0 || request.prompt[i] >= vocab) {
+      fail(ErrorCode::kUsage, "generate: prompt id ", request.prompt[i], " at position ", i,
+           " is outside the vocabulary; expected 0 to ", vocab - 1);
+    }
   }
   check_sampling(request.sampling);
   if (request.max_tokens <= 0 || request.samples <= 0) {

@@ -193,16 +193,20 @@ SoftmaxWeights weights_of(Pass& pass, const Tensor& logits, std::span<const RowD
 
 }  // namespace
 
-void check_sampling(const Sampling& s) {
-  const auto expect = [](bool holds, const char* name, double value, const char* expectation) {
-    if (!holds)
-      fail(ErrorCode::kUsage, "sampling: ", name, " is ", value, "; expected ", expectation);
-  };
-  expect(s.temperature >= 0 && std::isfinite(s.temperature), "temperature", s.temperature,
-         "0 or more");
-  expect(s.top_k >= 0, "top_k", static_cast<double>(s.top_k), "0 (off) or more");
-  expect(s.top_p >= 0 && s.top_p <= 1, "top_p", s.top_p, "between 0 and 1");
-  expect(s.min_p >= 0 && s.min_p <= 1, "min_p", s.min_p, "between 0 and 1");
+std::optional<SamplingFault> sampling_fault(const Sampling& s) {
+  if (!(s.temperature >= 0 && std::isfinite(s.temperature)))
+    return SamplingFault{"temperature", s.temperature, "0 or more"};
+  if (s.top_k < 0) return SamplingFault{"top_k", static_cast<double>(s.top_k), "0 (off) or more"};
+  if (!(s.top_p >= 0 && s.top_p <= 1)) return SamplingFault{"top_p", s.top_p, "between 0 and 1"};
+  if (!(s.min_p >= 0 && s.min_p <= 1)) return SamplingFault{"min_p", s.min_p, "between 0 and 1"};
+  return std::nullopt;
+}
+
+void check_sampling(const Sampling& sampling) {
+  if (const std::optional<SamplingFault> fault = sampling_fault(sampling)) {
+    fail(ErrorCode::kUsage, "sampling: ", fault->name, " is ", fault->value, "; expected ",
+         fault->expected);
+  }
 }
 
 std::vector<std::optional<SampledToken>> sample_tokens(Pass& pass, const Tensor& logits,

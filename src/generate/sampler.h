@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/pass.h"
@@ -23,7 +24,14 @@ struct Sampling {
   uint64_t seed = 0;
 };
 
-// Throws Error(kUsage) naming the value that makes no sense.
+// The first value that makes no sense, such as {"top_p", 1.5, "between 0 and 1"}.
+struct SamplingFault {
+  std::string name;
+  double value = 0;
+  std::string expected;
+};
+std::optional<SamplingFault> sampling_fault(const Sampling& sampling);
+// Throws Error(kUsage) with it.
 void check_sampling(const Sampling& sampling);
 
 struct SampledToken {

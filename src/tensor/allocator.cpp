@@ -52,7 +52,8 @@ class BriefMutex {
 // The pool outlives the allocator object while storages live.
 class Pool {
  public:
-  explicit Pool(size_t limit_bytes) : limit_(limit_bytes) {}
+  Pool(size_t limit_bytes, std::string limit_name)
+      : limit_(limit_bytes), limit_name_(std::move(limit_name)) {}
 
   ~Pool() {
     if (reserved_ != nullptr) munmap(reserved_, reserved_bytes_);
@@ -63,8 +64,10 @@ class Pool {
     std::lock_guard lock(mutex_);
     if (limit_ != 0 && in_use_ + bytes > limit_) {
       fail(ErrorCode::kMemory, "memory: asked for ", human_bytes(static_cast<double>(bytes)),
-           " with ", human_bytes(static_cast<double>(in_use_)), " in use; the limit is ",
-           human_bytes(static_cast<double>(limit_)));
+           " with ", human_bytes(static_cast<double>(in_use_)), " in use; expected at most ",
+           human_bytes(static_cast<double>(limit_)), " in all",
+           limit_name_.empty() ? ". Choose" : concat(", by ", limit_name_, ". Raise it, or choose"),
+           " a smaller model, context or batch");
     }
     std::byte* block = bytes <= kSmall ? take_small(bytes) : cut(bytes);
     in_use_ += bytes;
@@ -187,7 +190,8 @@ class Pool {
         mprotect(end_, missing, PROT_READ | PROT_WRITE) != 0) {
       fail(ErrorCode::kMemory, "memory: the system refused ",
            human_bytes(static_cast<double>(missing)), " with ",
-           human_bytes(static_cast<double>(in_use_)), " in use");
+           human_bytes(static_cast<double>(in_use_)),
+           " in use. Free memory, or choose a smaller model, context or batch");
     }
     std::byte* added = end_;
     end_ += missing;
@@ -228,11 +232,13 @@ class Pool {
   size_t reserved_bytes_ = 0;
   size_t from_system_ = 0;
   size_t limit_, in_use_ = 0, peak_ = 0;
+  std::string limit_name_;
 };
 
 class HostAllocator final : public Allocator {
  public:
-  explicit HostAllocator(size_t limit_bytes) : pool_(std::make_shared<Pool>(limit_bytes)) {}
+  HostAllocator(size_t limit_bytes, const std::string& limit_name)
+      : pool_(std::make_shared<Pool>(limit_bytes, limit_name)) {}
 
   std::shared_ptr<Storage> take(size_t bytes) override {
     auto storage = std::make_unique<Storage>();
@@ -255,8 +261,8 @@ class HostAllocator final : public Allocator {
 
 }  // namespace
 
-std::unique_ptr<Allocator> make_host_allocator(size_t limit_bytes) {
-  return std::make_unique<HostAllocator>(limit_bytes);
+std::unique_ptr<Allocator> make_host_allocator(size_t limit_bytes, const std::string& limit_name) {
+  return std::make_unique<HostAllocator>(limit_bytes, limit_name);
 }
 
 }  // namespace fathom

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace fathom {
 
@@ -27,13 +28,15 @@ class Allocator {
   virtual size_t in_use() const = 0;  // bytes handed out now
   virtual size_t peak() const = 0;    // the most ever handed out at once
   virtual void reset_peak() = 0;
-  // Takes memory from the system now, so that `bytes`, or what the limit allows, can be handed out in
-  // all without more of it. Where the system refuses, nothing changes.
+  // Takes memory from the system now, so that `bytes`, or what the limit allows, can be handed out
+  // in all without more of it. Where the system refuses, nothing changes.
   virtual void reserve(size_t bytes) = 0;
   virtual size_t reserved() const = 0;  // bytes taken from the system
 };
 
-// Host memory. `limit_bytes` 0 means no limit of our own.
-std::unique_ptr<Allocator> make_host_allocator(size_t limit_bytes = 0);
+// Host memory. `limit_bytes` 0 means no limit of our own. `limit_name` is what set the limit, as
+// errors tell it: "--memory-mb".
+std::unique_ptr<Allocator> make_host_allocator(size_t limit_bytes = 0,
+                                               const std::string& limit_name = "");
 
 }  // namespace fathom

@@ -194,14 +194,15 @@ TEST(Allocator, KnowsWhatIsInUseAndThePeak) {
 }
 
 TEST(Allocator, RefusesBeyondItsLimitAndStaysUsable) {
-  const auto memory = make_host_allocator(10 * kMB);
+  const auto memory = make_host_allocator(10 * kMB, "--memory-mb");
   auto most = memory->take(8 * kMB);
   try {
     memory->take(4 * kMB);
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kMemory);
-    EXPECT_NE(std::string(error.what()).find("limit is 10.5 MB"), std::string::npos)
+    EXPECT_NE(std::string(error.what()).find("at most 10.5 MB in all, by --memory-mb. Raise it"),
+              std::string::npos)
         << error.what();
   }
   EXPECT_EQ(memory->in_use(), most->bytes);

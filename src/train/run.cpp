@@ -40,8 +40,9 @@ void check_same_settings(const RunConfig& config, const std::string& checkpoint)
     const Json* old = before.find(key);
     if (old == nullptr || *old == value || std::find(free.begin(), free.end(), key) != free.end())
       continue;
-    fail(ErrorCode::kUsage, "resume: ", key, " is ", value.dump(), " but the run began with ",
-         old->dump(), " (", path, "). Use the same settings, or another --out");
+    fail(ErrorCode::kUsage, "resume: ", flag_name(key), " is ", value.dump(),
+         " but the run began with ", old->dump(), " (", path,
+         "). Use the same settings, or another --out");
   }
 }
 

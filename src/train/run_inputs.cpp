@@ -126,6 +126,12 @@ void make_windows(const RunConfig& config, std::vector<Document> documents,
   inputs.least_row_tokens = inputs.row_tokens;
   inputs.train_tokens = stream.tokens();
   inputs.validation_tokens = validation.tokens();
+  if (stream.tokens() <= inputs.row_tokens) {
+    fail(ErrorCode::kRuntime, "data: ", config.data.front(),
+         config.data.size() > 1 ? " and the others hold " : " holds ", stream.tokens(),
+         " tokens to train on; expected at least ", inputs.row_tokens + 1,
+         ", one more than a row. Give more text, or lower --row-tokens (", inputs.row_tokens, ")");
+  }
   const int64_t rows_per_batch = std::max<int64_t>(1, 4096 / inputs.row_tokens);
   inputs.validation = windows_in_order(validation, inputs.row_tokens, rows_per_batch, packing);
   WindowConfig window;
@@ -193,8 +199,9 @@ RunInputs read_inputs(RunKind kind, const RunConfig& config, const std::string& 
   inputs.row_tokens =
       config.row_tokens > 0 ? config.row_tokens : inputs.model.max_position_embeddings;
   if (inputs.row_tokens > inputs.model.max_position_embeddings) {
-    fail(ErrorCode::kUsage, "--row-tokens is ", inputs.row_tokens, "; the model's context holds ",
-         inputs.model.max_position_embeddings);
+    fail(ErrorCode::kUsage, "--row-tokens is ", inputs.row_tokens, "; expected 1 to ",
+         inputs.model.max_position_embeddings,
+         ", what the model's context holds (max_position_embeddings), or 0 for all of it");
   }
   if (kind == RunKind::kTune && !std::all_of(records.begin(), records.end(), conversation)) {
     fail(ErrorCode::kRuntime,

@@ -22,16 +22,26 @@ status 2 "$fathom" run sums 1 --thinq
 says err '--think'
 status 2 "$fathom" run
 status 2 "$fathom" run sums 1 2
-says err "unexpected argument '2'"
+says err "unexpected argument '2'; run takes folder and prompt"
 status 2 "$fathom" run sums 1 --seed many
-says err "--seed: 'many' is not a number"
+says err "--seed is 'many'; expected a whole number"
+status 2 "$fathom" run sums 1 -s 1 -s 2
+says err "-s is given 2 times ('1', '2'); expected once"
 status 2 "$fathom" run sums 1 --seed -2
-status 2 "$fathom" run sums 1 --temp -1
+status 2 "$fathom" run sums 1 --temperature -1
+says err '--temperature is -1; expected 0 or more'
 status 2 "$fathom" run sums 1 --top-p 1.5
+says err '--top-p is 1.5; expected between 0 and 1'
 status 2 "$fathom" run sums 1 -n 0
+says err '-n is 0; expected 1 or more, or -1'
+status 2 "$fathom" chat sums --max-tokens 0
+says err '--max-tokens is 0; expected 1 or more, or -1'
+FATHOM_PREDICT=0 status 2 "$fathom" run sums 1
+says err 'FATHOM_PREDICT is 0; expected 1 or more, or -1'
 status 2 "$fathom" run sums 1 -n 1000
-says err 'the context holds 256'
+says err '-n is 1000 and the prompt has 4 tokens; the context holds 256. Ask for at most 252'
 status 2 "$fathom" run sums 1 -c 100000
+says err '-c is 100000; expected 1 to 256'
 status 2 "$fathom" run sums 1 --threads -1
 status 2 "$fathom" run sums 1 --isa sse9
 status 2 "$fathom" run sums 1 --precision int3
@@ -52,7 +62,12 @@ says err 'no such folder: nowhere'
 status 3 "$fathom" tokenizer encode nowhere 1
 status 3 "$fathom" chat nowhere
 status 4 "$fathom" run sums 1 --memory-mb 1
-says err memory
+says err 'at most 1.0 MB in all, by --memory-mb. Raise it'
+cp -r sums hot
+sed -i -E 's/"temperature": *1.0/"temperature": -1.0/' hot/generation_config.json
+status 3 "$fathom" run hot 1
+says err 'hot/generation_config.json: temperature is -1; expected 0 or more'
+status 0 "$fathom" run hot 1 --temp 1 -n 4
 
 # Nothing but one message, and no trace of the code behind it.
 status 3 "$fathom" score nowhere 1

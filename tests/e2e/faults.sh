@@ -37,7 +37,8 @@ says err 'empty.txt'
 printf 'one \xff two\n' >bytes.txt; status 1 "$fathom" train --data bytes.txt --out no
 says err 'bytes.txt'
 echo tiny >tiny.txt; status 1 "$fathom" train --data tiny.txt --out no
-says err 'tokens'
+says err 'tiny.txt holds'
+says err 'lower --row-tokens'
 echo '{"text": ' >cut.jsonl; status 1 "$fathom" train --data cut.jsonl --out no
 says err 'cut.jsonl'
 mkdir folder; status 1 "$fathom" train --data folder --out no
@@ -100,14 +101,13 @@ done
 # --- continuing a run under other settings, or with other data
 echo 'cat sat on the mat' >other.txt
 for flags in '--lr 0.5' '--seed 2' '--beta2 0.5' '--clip-norm 3' '--mtp-weight 0.1' '--data other.txt' '--schedule cosine'; do
-  name=${flags%% *}; name=${name#--}
   # shellcheck disable=SC2086
   status 2 short --out roomy --steps 9 $flags
-  says err "resume: ${name//-/_} is"
+  says err "resume: ${flags%% *} is"
 done
 if grep -q 'precision = "bf16"' roomy/checkpoints/*/run.toml; then  # what auto is with AMX
   status 2 short --out roomy --steps 9 --precision f32
-  says err 'resume: precision is'
+  says err 'resume: --precision is'
 fi
 status 2 short --out roomy --steps 7
 says err 'at step 8 already'

@@ -54,7 +54,7 @@ run --ids ids.json --temp 0 -n 8 --ignore-eos --dtype f32 --output json
 same "$(field ids out)" "$ids"
 echo '{"ids": [1, 99]}' >ids.json
 status 2 "$fathom" run sums --ids ids.json
-says err 'prompt id 99'
+says err 'ids.json: ids[1] is 99; expected a token id of this model, 0 to 21'
 echo '{"ids": []}' >ids.json
 status 2 "$fathom" run sums --ids ids.json
 status 2 "$fathom" run sums 1 --ids ids.json

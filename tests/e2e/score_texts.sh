@@ -54,6 +54,10 @@ status 2 "$fathom" score sums --ids ids.json --logits x.safetensors --positions 
 status 2 "$fathom" score sums --ids ids.json --positions 0:4
 [ ! -e x.safetensors ] || die "a refused score left a file"
 
+echo '[1, 2, 22]' >foreign.json
+status 2 "$fathom" score sums --ids foreign.json
+says err 'foreign.json: ids[2] is 22; expected a token id of this model, 0 to 21'
+
 status 2 "$fathom" score sums 'abc'
 says err "'a'"
 status 2 "$fathom" score sums 1
