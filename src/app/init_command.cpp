@@ -96,15 +96,11 @@ ModelConfig choose_config(const Command& command, const InitFlags& flags) {
 
 // The folder appears whole, with its last name, or not at all.
 void publish(Decoder& decoder, const Tokenizer* tokenizer, const InitFlags& flags, DType dtype) {
-  std::string out = flags.out;
-  while (out.size() > 1 && out.ends_with('/')) out.pop_back();
-  const std::string temporary = out + ".new";
-  remove_all(temporary);
-  make_directories(temporary);
   const ModelCard card{"Random weights",
                        concat("Made by `fathom init` with seed ", flags.seed, "; not trained.")};
-  save_model(decoder, tokenizer, temporary, dtype, card);
-  publish_directory(temporary, out);
+  write_directory(flags.out, [&](const std::string& folder) {
+    save_model(decoder, tokenizer, folder, dtype, card);
+  });
 }
 
 int init(const Command& command, const InitFlags& flags) {

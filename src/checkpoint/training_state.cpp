@@ -104,11 +104,8 @@ std::optional<Checkpoint> newest_checkpoint(const std::string& run) {
 void save_checkpoint(const std::string& run, int64_t step, const CheckpointContents& contents,
                      int64_t keep) {
   const std::string folder = checkpoints_folder(run);
-  const std::string temporary = join_path(folder, ".writing-" + checkpoint_name(step));
   make_directories(folder);
-  remove_all(temporary);
-  try {
-    make_directories(temporary);
+  write_directory(join_path(folder, checkpoint_name(step)), [&](const std::string& temporary) {
     save_model(*contents.decoder, contents.tokenizer, temporary, DType::kF32, contents.card);
     save_optimizer(*contents.optimizer, join_path(temporary, "optimizer.safetensors"));
     write_file_atomically(join_path(temporary, "run.toml"), contents.run_toml);
@@ -116,11 +113,7 @@ void save_checkpoint(const std::string& run, int64_t step, const CheckpointConte
     state["step"] = step;
     state["optimizer_steps"] = contents.optimizer->steps();
     write_file_atomically(join_path(temporary, "state.json"), state.dump(2) + "\n");
-    publish_directory(temporary, join_path(folder, checkpoint_name(step)));
-  } catch (...) {
-    remove_all(temporary);
-    throw;
-  }
+  });
   remove_old(run, keep);
 }
 

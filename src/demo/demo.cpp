@@ -234,11 +234,9 @@ class Demo {
   }
 
   Json finish() {
-    const std::string folder = join_path(config_.out, "model"), temporary = folder + ".writing";
-    remove_all(temporary);
-    make_directories(temporary);
-    save_model(decoder_, &tokenizer_, temporary, DType::kF32, demo_card(config_, recipe_, state_));
-    publish_directory(temporary, folder);
+    write_directory(join_path(config_.out, "model"), [&](const std::string& folder) {
+      save_model(decoder_, &tokenizer_, folder, DType::kF32, demo_card(config_, recipe_, state_));
+    });
     const Json summary =
         demo_summary(config_, recipe_, state_, decoder_.config(), state_.seconds());
     write_demo_report(config_, recipe_, state_, summary);

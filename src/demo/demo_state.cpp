@@ -32,13 +32,11 @@ const Json& DemoState::result(const std::string& chapter) const {
 void DemoState::finish(const std::string& chapter, const Json& result, Decoder* decoder,
                        const Tokenizer& tokenizer) {
   if (decoder != nullptr) {
-    const std::string folder = model_folder(chapter), temporary = folder + ".writing";
-    remove_all(temporary);
-    make_directories(temporary);
-    save_model(*decoder, &tokenizer, temporary, DType::kF32,
-               {"v3-nano after the chapter " + chapter,
-                "Made by `fathom demo`. Results: `" + result.dump() + "`"});
-    publish_directory(temporary, folder);
+    write_directory(model_folder(chapter), [&](const std::string& folder) {
+      save_model(*decoder, &tokenizer, folder, DType::kF32,
+                 {"v3-nano after the chapter " + chapter,
+                  "Made by `fathom demo`. Results: `" + result.dump() + "`"});
+    });
   }
   state_["chapters"][chapter] = result;
   save();

@@ -224,6 +224,24 @@ void publish_directory(const std::string& temp_dir, const std::string& final_dir
   sync_path(parent, O_DIRECTORY);
 }
 
+void write_directory(const std::string& final_dir,
+                     const std::function<void(const std::string& folder)>& write) {
+  std::string target = final_dir;
+  while (target.size() > 1 && target.ends_with('/')) target.pop_back();
+  const std::string hidden = concat(".writing-", fs::path(target).filename().string());
+  const std::string temporary = join_path(parent_of(target), hidden);
+  remove_all(temporary);
+  try {
+    make_directories(temporary);
+    write(temporary);
+    publish_directory(temporary, target);
+  } catch (...) {
+    std::error_code ignored;  // the first error is the one to tell
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
+}
+
 // ---- OutputFile -------------------------------------------------------------------------------
 
 OutputFile::OutputFile(std::string path) : path_(std::move(path)) {

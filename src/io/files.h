@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +34,10 @@ std::string join_path(std::string_view folder, std::string_view name);
 // kill at any moment leaves either no `final_dir` (or the old one) or all of the new one. Both must
 // be on one file system. An existing `final_dir` is exchanged and then removed.
 void publish_directory(const std::string& temp_dir, const std::string& final_dir);
+// The same around `write`, which fills an empty hidden folder beside `final_dir`. Where one of them
+// fails, nothing of it stays; what a killed process left there is removed first.
+void write_directory(const std::string& final_dir,
+                     const std::function<void(const std::string& folder)>& write);
 
 // A file being written front to back. finish() makes it durable; without finish() (an error on the
 // way) the destructor removes it, so that no half-written file stays.

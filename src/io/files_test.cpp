@@ -241,6 +241,28 @@ TEST(PublishDirectory, ReplacesAnOlderFolder) {
   EXPECT_EQ(list_directory(folder.file("final")), std::vector<std::string>{"new"});
 }
 
+TEST(WriteDirectory, LeavesAllOrNothing) {
+  const TemporaryFolder folder;
+  const auto write_one = [](const std::string& into) {
+    EXPECT_TRUE(list_directory(into).empty());
+    write_file_atomically(join_path(into, "a"), "1");
+  };
+  make_directories(folder.file(".writing-final"));
+  write_file_atomically(folder.file(".writing-final/leftover"), "of a killed writer");
+  write_directory(folder.file("final/"), write_one);
+  EXPECT_EQ(list_directory(folder.path()), std::vector<std::string>{"final"});
+  EXPECT_EQ(list_directory(folder.file("final")), std::vector<std::string>{"a"});
+
+  const auto write_and_fail = [&](const std::string& into) {
+    write_one(into);
+    write_file_atomically(join_path(into, "nowhere/b"), "2");
+  };
+  EXPECT_NE(error_of([&] { write_directory(folder.file("final"), write_and_fail); }), "");
+  EXPECT_NE(error_of([&] { write_directory(folder.file("other"), write_and_fail); }), "");
+  EXPECT_EQ(list_directory(folder.path()), std::vector<std::string>{"final"});
+  EXPECT_EQ(read_file(folder.file("final/a")), "1");
+}
+
 // A writer killed after any number of files has published nothing; the next one succeeds over its
 // leftovers.
 TEST(PublishDirectory, LeavesNothingOfAKilledWriter) {

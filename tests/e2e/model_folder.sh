@@ -26,6 +26,24 @@ status 2 "$fathom" init --out x
 status 0 "$fathom" init --config sums/config.json --tokenizer sums --out copy --seed 1
 cmp -s sums/model.safetensors copy/model.safetensors || die "the same shape and seed gave other weights"
 
+# A disk that is full: one error, and neither a folder nor the beginning of one; what was there stays.
+mkdir room
+status 1 bash -c 'ulimit -f 1000; exec "$@"' - "$fathom" init --preset v3-nano --out room/new
+same "$(ls -A room)" ''
+mkdir small
+if mount -t tmpfs -o size=2m none small 2>/dev/null; then
+  trap 'umount small' EXIT
+  status 1 "$fathom" init --preset v3-nano --out small/new
+  says err 'disk full: writing small/.writing-new/model.safetensors'
+  same "$(ls -A small)" ''
+  mkdir small/old; echo mine >small/old/notes
+  status 1 "$fathom" init --preset v3-nano --out small/old --force
+  same "$(ls -A small)" old
+  same "$(cat small/old/notes)" mine
+  umount small
+  trap - EXIT
+fi
+
 status 0 "$fathom" inspect sums
 for text in deepseek_v3 'mla attention' '8 routed (2 chosen) + 1 shared' multi-token 'bytes a token' 'characters, 22 tokens'; do
   says out "$text"
