@@ -328,6 +328,87 @@ TEST(Engine, SamplesOfAGroupEqualSeparateRequests) {
   }
 }
 
+TEST(Engine, TakesItsCopiesOfWeightsWithIt) {
+  Device device = test_device();
+  std::unique_ptr<Decoder> decoder = make_decoder(device, nano("v3-nano"));
+  const auto copies = [&] {
+    int64_t count = 0;
+    for (const Parameter* p : decoder->parameters()) count += p->packed->value ? 1 : 0;
+    return count;
+  };
+  const size_t before = device.memory().in_use();
+  Request request;
+  request.prompt = {1, 3, 9};
+  request.max_tokens = 4;
+  std::vector<std::vector<int32_t>> answers;
+  for (int round = 0; round < 2; ++round) {
+    Engine engine(device.kernels(), device.memory(), *decoder, {});
+    answers.push_back(generate(engine, {request})[0][0].ids);
+    EXPECT_GT(copies(), 0);
+    { const Engine other(device.kernels(), device.memory(), *decoder, {}); }
+    EXPECT_EQ(copies(), 0);
+    answers.push_back(generate(engine, {request})[0][0].ids);  // made again
+    EXPECT_GT(copies(), 0);
+  }
+  EXPECT_EQ(copies(), 0);
+  EXPECT_EQ(device.memory().in_use(), before);
+  for (const std::vector<int32_t>& answer : answers) EXPECT_EQ(answer, answers.front());
+}
+
+// Takes all memory that the device may give.
+std::vector<std::shared_ptr<Storage>> take_all_memory(Device& device) {
+  std::vector<std::shared_ptr<Storage>> taken;
+  for (size_t bytes = size_t{1} << 30; bytes >= 64;) {
+    try {
+      taken.push_back(device.memory().take(bytes));
+    } catch (const Error&) {
+      bytes /= 2;
+    }
+  }
+  return taken;
+}
+
+TEST(Engine, IsCleanAfterGenerateHasThrown) {
+  Device device = test_device(64 << 20);
+  std::unique_ptr<Decoder> decoder = make_decoder(device, nano("v3-nano"));
+  Request request;
+  request.prompt.assign(20, 8);
+  request.max_tokens = 44;
+  request.samples = 2;
+  EngineConfig config;  // slots and pages for these two samples, and no more
+  config.max_sequences = 2;
+  config.cache_tokens = 2 * 64;
+  Engine engine(device.kernels(), device.memory(), *decoder, config);
+  const auto fresh = generate(engine, {request})[0];
+
+  Request foreign = request;
+  foreign.prompt.push_back(64);  // outside the vocabulary: refused after the first was queued
+  EXPECT_THROW(generate(engine, {request, foreign}), Error);
+  EXPECT_EQ(engine.step(), 0);
+
+  // Memory that runs out in the prompt's pass, and in the middle of the answers, with a request
+  // of somebody else in the engine: that one must not notice.
+  for (const int64_t steps : {0, 3}) {
+    std::vector<std::vector<int32_t>> ids(2);
+    Request earlier = request;
+    earlier.sink = [&](const TokenEvent& event) {
+      ids[static_cast<size_t>(event.sample)].push_back(event.token);
+    };
+    engine.submit(earlier);
+    for (int64_t i = 0; i < steps; ++i) engine.step();
+    {
+      const auto memory = take_all_memory(device);
+      EXPECT_THROW(generate(engine, {request}), Error);
+    }
+    engine.run();
+    const auto again = generate(engine, {request})[0];
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(ids[i], fresh[i].ids) << "sample " << i << ", after " << steps << " steps";
+      EXPECT_EQ(again[i].ids, fresh[i].ids) << "sample " << i << ", after " << steps << " steps";
+    }
+  }
+}
+
 TEST(Grpo, ZeroAdvantagesLeaveTheWeightsAlone) {
   Device device = test_device();
   std::unique_ptr<Decoder> decoder = make_decoder(device, nano("v3-nano"));

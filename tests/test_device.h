@@ -8,8 +8,9 @@
 
 namespace fathom {
 
-inline Device test_device() {
+inline Device test_device(size_t memory_limit = 0) {
   DeviceConfig config;
+  config.memory_limit = memory_limit;
   if (const char* isa = std::getenv("FATHOM_TEST_ISA")) config.isa = parse_isa(isa);
   return Device::open(config);
 }

@@ -51,7 +51,7 @@ const char* name_of(FinishReason reason) {
   return "";
 }
 
-Engine::Engine(const KernelTable& kernels, Allocator& memory, const Decoder& decoder,
+Engine::Engine(const KernelTable& kernels, Allocator& memory, Decoder& decoder,
                const EngineConfig& config)
     : kernels_(kernels), memory_(memory), decoder_(decoder), config_(config) {
   weights_near_ = decoder.weights_are_near();
@@ -63,9 +63,14 @@ Engine::Engine(const KernelTable& kernels, Allocator& memory, const Decoder& dec
   const int64_t pages =
       (tokens + config.page_tokens - 1) / config.page_tokens + config.max_sequences;
   cache_ = decoder.make_cache(memory, pages, config.page_tokens);
+  if (!weights_near_) return;
+  for (const Parameter* parameter : decoder.parameters()) packed_.push_back(parameter->packed);
 }
 
-Engine::~Engine() = default;
+// Another engine on the same decoder makes the copies again with its next step.
+Engine::~Engine() {
+  for (const std::shared_ptr<PackedWeight>& copy : packed_) *copy = {};
+}
 
 std::vector<RowRange> Engine::ranges_of_step(std::span<const int64_t> tokens) const {
   if (!weights_near_) return {{0, tokens.size()}};
@@ -119,6 +124,27 @@ void Engine::cancel(uint64_t id) {
   for (const auto& group : started_) {
     if (group->id == id) group->cancelled = true;
   }
+}
+
+void Engine::drop(uint64_t id) {
+  const auto is_meant = [id](const auto& group) { return group->id == id; };
+  for (const auto& sample : running_) {
+    if (sample->group->id != id || sample->done) continue;
+    promised_pages_ -= reserved_pages(*sample->group);
+    cache_->release(sample->sequence);
+  }
+  std::erase_if(running_, [id](const auto& sample) { return sample->group->id == id; });
+  for (const auto& group : waiting_) {
+    if (is_meant(group) && group->computed) release_prompt(*group);
+  }
+  std::erase_if(waiting_, is_meant);
+  std::erase_if(started_, is_meant);
+}
+
+// Gives back what admission took for a group's prompt.
+void Engine::release_prompt(Group& group) {
+  promised_pages_ -= cache_->pages_for(static_cast<int64_t>(group.request.prompt.size()));
+  cache_->release(group.prompt);
 }
 
 void Engine::finish(Sample& sample, const TokenEvent& event) {
@@ -238,7 +264,12 @@ void Engine::admit() {
       }
       slots -= group->request.samples - group->started;
     }
-    if (!fresh.empty()) prefill(fresh);
+    try {
+      if (!fresh.empty()) prefill(fresh);
+    } catch (...) {
+      for (Group* group : fresh) release_prompt(*group);  // they wait again
+      throw;
+    }
 
     bool progressed = !fresh.empty();
     while (!waiting_.empty()) {
@@ -252,10 +283,7 @@ void Engine::admit() {
         if (group.request.sink)
           group.request.sink({group.id, group.started, 0, 0, FinishReason::kCancelled, {}});
       }
-      if (group.computed) {
-        promised_pages_ -= cache_->pages_for(static_cast<int64_t>(group.request.prompt.size()));
-        cache_->release(group.prompt);
-      }
+      if (group.computed) release_prompt(group);
       started_.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
       progressed = true;
@@ -355,8 +383,33 @@ int64_t Engine::step() {
   return unfinished;
 }
 
+namespace {
+
+// Requests whose sinks write to what is gone once this is.
+class OwnRequests {
+ public:
+  explicit OwnRequests(Engine& engine) : engine_(engine) {}
+  ~OwnRequests() {
+    for (const uint64_t id : ids_) engine_.drop(id);
+  }
+  OwnRequests(const OwnRequests&) = delete;
+  OwnRequests& operator=(const OwnRequests&) = delete;
+
+  void submit(Request request) {
+    ids_.reserve(ids_.size() + 1);  // what is submitted can be noted
+    ids_.push_back(engine_.submit(std::move(request)));
+  }
+
+ private:
+  Engine& engine_;
+  std::vector<uint64_t> ids_;
+};
+
+}  // namespace
+
 std::vector<std::vector<Completion>> generate(Engine& engine, std::vector<Request> requests) {
   std::vector<std::vector<Completion>> results(requests.size());
+  OwnRequests own(engine);
   for (size_t i = 0; i < requests.size(); ++i) {
     results[i].resize(static_cast<size_t>(requests[i].samples));
     requests[i].sink = [&results, i](const TokenEvent& event) {
@@ -368,7 +421,7 @@ std::vector<std::vector<Completion>> generate(Engine& engine, std::vector<Reques
       completion.logprobs.push_back(event.logprob);
       completion.routed.insert(completion.routed.end(), event.routed.begin(), event.routed.end());
     };
-    engine.submit(std::move(requests[i]));
+    own.submit(std::move(requests[i]));
   }
   engine.run();
   return results;

@@ -8,7 +8,8 @@
 //
 // Threads: one; a server drives it from one thread, RL drives it directly.  Lifetime: kernels,
 // memory and decoder outlive it; weights may change between runs (when nothing is queued or
-// running): packed copies of them (ops/packed_weight) are renewed with each step.
+// running): packed copies of them (ops/packed_weight) are renewed with each step and go with the
+// engine.
 #pragma once
 
 #include <cstdint>
@@ -70,7 +71,7 @@ struct EngineStats {
 
 class Engine {
  public:
-  Engine(const KernelTable& kernels, Allocator& memory, const Decoder& decoder,
+  Engine(const KernelTable& kernels, Allocator& memory, Decoder& decoder,
          const EngineConfig& config);
   ~Engine();
   Engine(const Engine&) = delete;
@@ -80,6 +81,9 @@ class Engine {
   // vocabulary, too long.
   uint64_t submit(Request request);
   void cancel(uint64_t request);
+  // Forgets a request wherever it stands: its pages are free and its sink is not called again. Not
+  // for sinks; after step() has thrown, the requests that stay are as they were before it.
+  void drop(uint64_t request);
   // One round: admit and prefill, then one token for every running sample. Returns how many samples
   // are unfinished.
   int64_t step();
@@ -109,6 +113,7 @@ class Engine {
   std::vector<RowRange> ranges_of_step(std::span<const int64_t> tokens) const;
   void take_token(Sample& sample, const std::optional<SampledToken>& token,
                   std::span<const int32_t> routed);
+  void release_prompt(Group& group);
   void finish(Sample& sample, const TokenEvent& event);
   void drop_finished();
   int64_t reserved_pages(const Group& group) const;
@@ -118,6 +123,7 @@ class Engine {
   const Decoder& decoder_;
   EngineConfig config_;
   bool weights_near_ = false;  // small enough for a pass on each thread, with packed copies
+  std::vector<std::shared_ptr<PackedWeight>> packed_;  // those copies, of each parameter
   int64_t max_tokens_ = 0;
   std::unique_ptr<KvCache> cache_;
   int64_t promised_pages_ =
@@ -130,7 +136,8 @@ class Engine {
   EngineStats stats_;
 };
 
-// Runs requests to the end and collects what they produced.
+// Runs requests to the end and collects what they produced. Where that throws, none of them stays
+// in the engine.
 struct Completion {
   std::vector<int32_t> ids;      // the stop id included
   std::vector<double> logprobs;  // one per id
