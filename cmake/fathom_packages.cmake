@@ -6,6 +6,11 @@ find_package(hwy CONFIG REQUIRED)      # hwy::hwy
 find_package(nlohmann_json REQUIRED)   # nlohmann_json::nlohmann_json
 find_package(tomlplusplus REQUIRED)    # tomlplusplus::tomlplusplus
 find_package(CLI11 REQUIRED)           # CLI11::CLI11
+find_path(FATHOM_LIBEDIT_INCLUDE histedit.h REQUIRED)
+find_library(FATHOM_LIBEDIT edit REQUIRED)
+add_library(libedit::libedit UNKNOWN IMPORTED GLOBAL)
+set_target_properties(libedit::libedit PROPERTIES IMPORTED_LOCATION ${FATHOM_LIBEDIT}
+                                                  INTERFACE_INCLUDE_DIRECTORIES ${FATHOM_LIBEDIT_INCLUDE})
 if(FATHOM_TESTS)
   find_package(GTest CONFIG REQUIRED)  # GTest::gtest_main
 endif()

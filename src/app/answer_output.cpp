@@ -3,7 +3,6 @@
 #include <bit>
 #include <cstdio>
 #include <ctime>
-#include <iostream>
 
 #include "app/terminal.h"
 #include "base/random.h"
@@ -20,11 +19,6 @@ class TextReply : public AnswerOutput {
   void finish(const Answer& answer) override {
     printer_.finish(answer.stopped());
     print("\n");
-    const Reply& reply = printer_.reply();
-    if (reply.reasoned && !reply.think_closed && answer.finish == FinishReason::kLength) {
-      std::cerr
-          << "fathom: the answer was cut off while the model was thinking; -n allows more tokens\n";
-    }
   }
 
  private:
@@ -182,22 +176,27 @@ Json usage(const Answer& answer, int64_t reasoning) {
   return json;
 }
 
-// A think block that the prompt opened and the model never closed, though it ended, was the answer.
 Json message_json(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer) {
-  std::vector<int32_t> ids = answer.ids;
-  FormFilter filter(tokenizer, form.opened_think);
-  std::erase_if(ids, [&](int32_t id) { return !filter.passes(id); });
-  Reply reply = split_reply(tokenizer, ids, form.opened_think);
-  if (form.opened_think && answer.stopped() && !reply.think_closed) {
-    reply.text.answer = std::move(reply.text.reasoning);
-    reply.reasoned = false;
-  }
+  const Reply reply = answer_reply(tokenizer, form, answer);
   Json message = Json::object({{"role", "assistant"}, {"content", reply.text.answer}});
   if (reply.reasoned) message["reasoning_content"] = reply.text.reasoning;
   return message;
 }
 
 }  // namespace
+
+Reply answer_reply(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer) {
+  std::vector<int32_t> ids = answer.ids;
+  FormFilter filter(tokenizer, form.opened_think);
+  std::erase_if(ids, [&](int32_t id) { return !filter.passes(id); });
+  Reply reply = split_reply(tokenizer, ids, form.opened_think);
+  if (form.opened_think && answer.stopped() && !reply.think_closed) {
+    reply.text.answer = std::move(reply.text.reasoning);
+    reply.text.reasoning.clear();
+    reply.reasoned = false;
+  }
+  return reply;
+}
 
 Json answer_json(const LoadedModel& model, const AnswerForm& form, const Answer& answer) {
   Json text;

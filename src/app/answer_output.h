@@ -30,6 +30,10 @@ class AnswerOutput {
 
 std::unique_ptr<AnswerOutput> make_answer_output(const LoadedModel& model, const AnswerForm& form);
 
+// What was thought and what was said, of an answer in a conversation. A think block that the prompt
+// opened and the model never closed, though it ended, was the answer.
+Reply answer_reply(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer);
+
 // The response object of the chat and completion APIs with `timings`, `seed`, `ids` and `text` (all
 // that was generated, special tokens left out; null without a tokenizer).
 Json answer_json(const LoadedModel& model, const AnswerForm& form, const Answer& answer);

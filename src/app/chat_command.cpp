@@ -3,19 +3,26 @@
 #include "app/commands.h"
 #include "app/device_flags.h"
 #include "app/sampling_flags.h"
+#include "app/terminal.h"
 #include "checkpoint/model_folder.h"
 
 namespace fathom {
 namespace {
 
 struct ChatFlags {
-  std::string folder, system;
+  std::string folder, system, output = "text";
   bool think = false, alone = false, show_thinking = false, hide_thinking = false;
   SamplingFlags sampling;
   DeviceFlags device;
 };
 
 int chat(const Command& command, const ChatFlags& flags) {
+  const OutputFormat output = parse_output_format(flags.output);
+  if (output != OutputFormat::kText && input_is_terminal()) {
+    fail(ErrorCode::kUsage, "--output is '", flags.output,
+         "' and the questions are typed; expected text. JSON is for questions from a pipe or file: "
+         "fathom chat FOLDER --output json < questions.txt");
+  }
   Device device = open_device(flags.device);
   const LoadedModel model = load_model(flags.folder, device.memory(), WeightsFor::kInference);
   ChatSettings settings;
@@ -23,6 +30,7 @@ int chat(const Command& command, const ChatFlags& flags) {
   settings.max_tokens = flags.sampling.max_tokens;
   settings.context_tokens = flags.sampling.context;
   settings.system = flags.system;
+  settings.output = output;
   settings.think = flags.think;
   settings.remember = !flags.alone;
   settings.thinking = choose_thinking_style(flags.show_thinking, flags.hide_thinking);
@@ -43,9 +51,11 @@ void add_chat_command(CommandLine& line) {
             "thinking to standard error where there is no terminal")
       .flag("--hide-thinking", flags->hide_thinking, "no thinking on the terminal");
   add_sampling_flags(command, flags->sampling);
+  add_output_flag(command, flags->output);
   add_device_flags(command, flags->device, "--dtype");
   command.example("fathom chat runs/demo/model --temp 0.7")
-      .example("printf 'hello\\n' | fathom chat FOLDER --seed 1");
+      .example("printf 'hello\\n' | fathom chat FOLDER --seed 1")
+      .example("fathom chat FOLDER --output jsonl < questions.txt > answers.jsonl");
   command.on_run([&command, flags] { return chat(command, *flags); });
 }
 

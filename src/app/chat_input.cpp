@@ -4,10 +4,11 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iostream>
 #include <utility>
 
+#include "app/terminal.h"
 #include "base/error.h"
-#include "base/stop.h"
 
 namespace fathom {
 namespace {
@@ -74,18 +75,20 @@ bool LineReader::take_line(std::string& line) {
   return true;
 }
 
-LineReader::Event LineReader::read(std::string& line) {
+LineEvent LineReader::read(const std::string& prompt, std::string& line) {
+  if (input_is_terminal()) std::cerr << prompt << std::flush;
   for (;;) {
-    if (take_line(line)) return Event::kLine;
-    if (ended_) return Event::kEnd;
-    if (stop_requested()) return Event::kInterrupted;
+    if (take_line(line)) return LineEvent::kLine;
+    if (ended_) return LineEvent::kEnd;
+    if (!wait_for_input()) {
+      buffer_.clear();  // Ctrl-C drops what was typed
+      return LineEvent::kInterrupted;
+    }
     char bytes[4096];
     const ssize_t count = ::read(STDIN_FILENO, bytes, sizeof bytes);
     if (count > 0) buffer_.append(bytes, static_cast<size_t>(count));
     ended_ = count == 0;
-    if (count < 0 && errno == EINTR) {
-      buffer_.clear();  // Ctrl-C drops what was typed
-    } else if (count < 0) {
+    if (count < 0 && errno != EINTR) {
       fail(ErrorCode::kRuntime, "chat: cannot read standard input: ", std::strerror(errno));
     }
   }

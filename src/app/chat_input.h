@@ -27,12 +27,18 @@ class MessageLines {
   bool quoted_ = false, continued_ = false;
 };
 
-// Lines from standard input.
+enum class LineEvent {
+  kLine,
+  kEnd,          // of input: Ctrl-D
+  kInterrupted,  // Ctrl-C dropped what was typed, or it is not known whether there was anything
+  kLeft          // Ctrl-C with nothing typed
+};
+
+// Lines from standard input, as the system gives them.
 class LineReader {
  public:
-  enum class Event { kLine, kEnd, kInterrupted };
-
-  Event read(std::string& line);
+  // The prompt is shown where a person types.
+  LineEvent read(const std::string& prompt, std::string& line);
 
  private:
   bool take_line(std::string& line);

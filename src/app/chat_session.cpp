@@ -4,8 +4,10 @@
 #include <functional>
 #include <iostream>
 
+#include "app/answer_output.h"
 #include "app/chat_input.h"
 #include "app/inputs.h"
+#include "app/line_editor.h"
 #include "app/terminal.h"
 #include "base/stop.h"
 #include "io/fields.h"
@@ -23,7 +25,7 @@ constexpr const char* kHelp =
     "  /set parameter NAME VALUE    temperature, top_k, top_p, min_p, seed, max_tokens\n"
     "  /show info|parameters|system the model, the sampling, the system text\n"
     "  /stats                       speed of the last answer, room in the context\n"
-    "  /bye                         end (also Ctrl-D)\n"
+    "  /bye                         end (also Ctrl-D, or Ctrl-C with nothing typed)\n"
     "  Several lines: end each but the last with \\, or put them between lines of \"\"\".\n";
 
 const std::vector<std::string> kCommands = {"help", "?",     "clear", "system", "regen",
@@ -56,8 +58,8 @@ class Session {
   void show_stats() const;
   void set_thinking(const std::string& value);
   void greet() const;
-  void prompt() const;
-  bool interrupted();
+  LineEvent read_line(std::string& line);
+  bool interrupted(LineEvent event);
 
   std::vector<Message> conversation() const;
   int64_t context() const;
@@ -66,50 +68,61 @@ class Session {
   Device& device_;
   ChatSettings settings_;
   const Tokenizer& tokenizer_;
+  LineReader reader_;
+  std::unique_ptr<LineEditor> editor_;  // where lines can be edited
   MessageLines lines_;
   std::vector<Message> history_;  // user and assistant in turn
   Json last_timings_;
   int64_t last_tokens_ = 0;  // of the conversation after the last answer
-  int64_t interrupts_ = 0;   // in a row at the prompt
+  int64_t interrupts_ = 0;   // in a row, at a prompt without an editor
 };
 
-void say(const std::string& text) { std::cerr << text << "\n"; }
+void say(const std::string& text) { std::cerr << visible(text) << "\n"; }
+
+// Where answers are JSON, each question has one: the error object of the API for those that could
+// not be asked.
+void print_refusal(const std::string& message) {
+  const Json error = Json::object({{"message", message}, {"type", "invalid_request_error"}});
+  print(Json::object({{"error", error}}).dump() + "\n");
+}
 
 void Session::greet() const {
   if (!input_is_terminal()) return;
   say(concat("Talking to ", model_.folder, ". /help lists commands, Ctrl-D ends."));
   if (settings_.samples.empty()) return;
   say("Try:");
-  for (const std::string& sample : settings_.samples) say("  " + visible(sample));
+  for (const std::string& sample : settings_.samples) say("  " + sample);
 }
 
-void Session::prompt() const {
-  if (input_is_terminal()) std::cerr << (lines_.open() ? "... " : ">>> ") << std::flush;
+LineEvent Session::read_line(std::string& line) {
+  const char* prompt = lines_.open() ? "... " : ">>> ";
+  return editor_ ? editor_->read(prompt, line) : reader_.read(prompt, line);
 }
 
-// Ctrl-C at the prompt; true the second time in a row, and for any other signal.
-bool Session::interrupted() {
+// Whether a signal at the prompt ends the conversation: Ctrl-C where nothing was typed, or, where
+// that is not known, twice in a row; any other.
+bool Session::interrupted(LineEvent event) {
   if (stop_signal() != SIGINT) return true;
+  if (event == LineEvent::kLeft && !lines_.open()) return true;
   lines_.clear();
-  if (++interrupts_ > 1) return true;
+  if (!editor_ && ++interrupts_ > 1) return true;
   clear_stop();
-  say("\nCtrl-D or /bye ends; so does Ctrl-C once more.");
+  if (!editor_) say("\nCtrl-D or /bye ends; so does Ctrl-C once more.");
   return false;
 }
 
 int Session::run() {
   greet();
-  LineReader reader;
+  if (lines_can_be_edited()) editor_ = std::make_unique<LineEditor>();
   for (;;) {
-    prompt();
     std::string line;
-    const LineReader::Event event = reader.read(line);
-    if (event == LineReader::Event::kInterrupted) {
-      if (interrupted()) return 128 + stop_signal();
+    const LineEvent event = read_line(line);
+    if (event == LineEvent::kInterrupted || event == LineEvent::kLeft) {
+      if (interrupted(event)) return 128 + stop_signal();
       continue;
     }
     interrupts_ = 0;
-    const bool ended = event == LineReader::Event::kEnd;
+    const bool ended = event == LineEvent::kEnd;
     const std::optional<std::string> message = ended ? lines_.take_rest() : lines_.add(line);
     if (message && !take_message(*message)) return 0;
     if (stop_requested()) return 128 + stop_signal();
@@ -184,8 +197,10 @@ void Session::ask(const std::string& question) {
   history_.push_back({"user", question, ""});
   try {
     answer();
-  } catch (const Error&) {
+  } catch (const Error& error) {
     history_.pop_back();
+    if (settings_.output != OutputFormat::kText && error.code() == ErrorCode::kUsage)
+      print_refusal(error.what());
     throw;
   }
 }
@@ -204,21 +219,22 @@ void Session::answer() {
   }
   request.max_tokens = settings_.max_tokens < 0 ? room : std::min(room, settings_.max_tokens);
 
-  ReplyPrinter printer(tokenizer_, settings_.think, settings_.thinking);
+  const AnswerForm form{settings_.output, true, settings_.think, settings_.thinking,
+                        settings_.sampling.seed};
+  const std::unique_ptr<AnswerOutput> output = make_answer_output(model_, form);
   const Answer result = generate_answer(model_, device_, request, [&](int32_t id) {
-    printer.push(id);
+    output->token(id);
     return output_is_open();
   });
-  printer.finish(result.stopped());
-  print("\n");
-  if (result.finish == FinishReason::kLength)
+  output->finish(result);
+  if (result.finish == FinishReason::kLength && settings_.output == OutputFormat::kText)
     say(concat("(cut off after ", result.ids.size(), " tokens)"));
   if (stop_signal() == SIGINT) {
     clear_stop();
     say("(stopped)");
   }
   // Thinking is not carried into the next question, as DeepSeek-R1 is used.
-  history_.push_back({"assistant", printer.reply().text.answer, ""});
+  history_.push_back({"assistant", answer_reply(tokenizer_, form, result).text.answer, ""});
   last_timings_ = timings(result);
   last_tokens_ = result.prompt_tokens + static_cast<int64_t>(result.ids.size());
   ++settings_.sampling.seed;
@@ -290,8 +306,7 @@ void Session::set_number(const std::string& name, const std::string& value) {
 
 void Session::show(const std::string& what) const {
   if (what == "parameters") return show_parameters();
-  if (what == "system")
-    return say(settings_.system.empty() ? "No system text." : visible(settings_.system));
+  if (what == "system") return say(settings_.system.empty() ? "No system text." : settings_.system);
   if (what == "info" || what.empty()) return show_info();
   say("/show info, /show parameters or /show system");
 }

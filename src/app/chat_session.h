@@ -1,8 +1,9 @@
 // A conversation on the terminal or through a pipe.
 //
 // Prompts, hints and results of commands go to standard error; standard output has the model's
-// words alone. Ctrl-C stops an answer, not the program; Ctrl-D ends the conversation. Threads: one
-// (the compute thread).
+// words alone. A terminal gets keys to edit the line and a history. Ctrl-C stops an answer, not the
+// program; at the prompt it drops what was typed, and ends the conversation where nothing was, as
+// Ctrl-D does. Threads: one (the compute thread).
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "app/generation.h"
+#include "app/output_format.h"
 #include "app/reply_printer.h"
 
 namespace fathom {
@@ -22,7 +24,8 @@ struct ChatSettings {
   bool think = false;    // begin each answer with <think>
   bool remember = true;  // off: each question is asked on its own
   ThinkingStyle thinking = ThinkingStyle::kDropped;
-  std::vector<std::string> samples;  // prompts shown as suggestions at the start
+  OutputFormat output = OutputFormat::kText;  // another one: a line or more of JSON per answer
+  std::vector<std::string> samples;           // prompts shown as suggestions at the start
 };
 
 // The tokenizer has the markers of a conversation and a template that says so.

@@ -5,7 +5,8 @@
 namespace fathom {
 
 void add_output_flag(Command& command, std::string& value) {
-  command.option("--output,-o", value, "text, json or jsonl");
+  command.option("--output,-o", value,
+                 "text, json (an object for each answer) or jsonl (the pieces too)");
 }
 
 OutputFormat parse_output_format(const std::string& text) {

@@ -93,6 +93,12 @@ int answer_prompt(const LoadedModel& model, Device& device, const RunFlags& flag
     return output_is_open();
   });
   output->finish(answer);
+  if (form.chat && form.output == OutputFormat::kText && answer.finish == FinishReason::kLength) {
+    const Reply reply = answer_reply(model.require_tokenizer(), form, answer);
+    if (reply.reasoned && !reply.think_closed)
+      std::cerr << "fathom: the answer was cut off while the model was thinking; -n allows more "
+                   "tokens\n";
+  }
   if (flags.verbose) print_speed(answer);
   return stop_requested() ? 128 + stop_signal() : 0;
 }

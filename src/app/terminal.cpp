@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/stop.h"
 #include "text/utf8.h"
 
 namespace fathom {
@@ -18,15 +19,29 @@ bool input_is_terminal() { return isatty(STDIN_FILENO) == 1; }
 bool output_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
 bool errors_are_terminal() { return isatty(STDERR_FILENO) == 1; }
 
-bool input_is_piped() {
-  struct stat status {};
-  if (fstat(STDIN_FILENO, &status) != 0) return false;
-  return S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
+namespace {
+
+// Whether the terminal does what escape sequences say.
+bool obeys_sequences() {
+  const char* kind = std::getenv("TERM");
+  return kind != nullptr && *kind != '\0' && std::strcmp(kind, "dumb") != 0;
+}
+
+}  // namespace
+
+bool lines_can_be_edited() {
+  return input_is_terminal() && errors_are_terminal() && obeys_sequences();
 }
 
 bool colour_wanted() {
   const char* no_color = std::getenv("NO_COLOR");  // https://no-color.org: set and not empty
-  return output_is_terminal() && (no_color == nullptr || *no_color == '\0');
+  return output_is_terminal() && obeys_sequences() && (no_color == nullptr || *no_color == '\0');
+}
+
+bool input_is_piped() {
+  struct stat status {};
+  if (fstat(STDIN_FILENO, &status) != 0) return false;
+  return S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
 }
 
 std::string visible(std::string_view bytes) {
@@ -55,6 +70,15 @@ void print(std::string_view text) { std::cout << text << std::flush; }
 bool output_is_open() {
   pollfd output{STDOUT_FILENO, 0, 0};
   return poll(&output, 1, 0) <= 0 || (output.revents & (POLLERR | POLLNVAL)) == 0;
+}
+
+bool wait_for_input() {
+  // A signal that comes between the look at the flag and the wait interrupts nothing, and it may
+  // come to another thread: hence a look now and then.
+  constexpr double kLook = 0.2;  // seconds
+  while (!stop_requested())
+    if (input_arrives(kLook)) return true;
+  return false;
 }
 
 bool input_arrives(double seconds) {

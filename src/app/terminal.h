@@ -12,10 +12,12 @@ namespace fathom {
 bool input_is_terminal();
 bool output_is_terminal();
 bool errors_are_terminal();
+// A person types, and sees on standard error what is typed, on a terminal that can move its cursor.
+bool lines_can_be_edited();
 // Standard input is a file or a pipe, so that there is something to read.
 bool input_is_piped();
 
-// Colour on standard output: a terminal, and NO_COLOR is not set.
+// Colour on standard output: a terminal that knows it, and NO_COLOR is not set.
 bool colour_wanted();
 
 // `text` with control characters shown instead of sent, and what is not UTF-8 as U+FFFD: escape
@@ -29,6 +31,9 @@ void print(std::string_view text);
 bool output_is_open();
 
 std::string read_standard_input();
+// Waits until standard input has something or is at its end; false where a stop is asked for
+// (base/stop.h), even if the signal came just before.
+bool wait_for_input();
 // Whether something arrives on standard input, or its end, within `seconds`.
 bool input_arrives(double seconds);
 

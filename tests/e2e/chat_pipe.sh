@@ -50,6 +50,25 @@ talk "1+2=?\n$long\n/stats\n" --temp 0 -n 6
 says err 'the context holds 256'
 says err '/clear begins anew'
 
+# JSON: an object for each question, with what run gives; jsonl has the pieces too.
+talk '1+2=?\nhi\n3+4=?\n' --seed 4 -n 12 --alone --output json
+same "$(wc -l <out)" 3
+same "$(sed -n 1p out | grep -o '"object":"chat.completion"')" '"object":"chat.completion"'
+sed -n 2p out >refused
+says refused '{"error":{"message":"'
+says refused "'h'"
+same "$(sed -n 1p out | grep -o '"ids":\[[0-9,]*\]')" \
+  "$("$fathom" run sums '1+2=?' --seed 4 -n 12 --output json </dev/null | grep -o '"ids":\[[0-9,]*\]')"
+same "$(sed -n 3p out | grep -o '"ids":\[[0-9,]*\]')" \
+  "$("$fathom" run sums '3+4=?' --seed 5 -n 12 --output json </dev/null | grep -o '"ids":\[[0-9,]*\]')"
+talk '1+2=?\n3+4=?\n' --seed 4 -n 12 --output jsonl
+same "$(grep -c '"object":"chat.completion",' out)" 2
+[ "$(grep -c '"object":"chat.completion.chunk"' out)" -ge 4 ] || die "few pieces: $(cat out)"
+talk '1+2=?\n/stats\n' --temp 0 -n 6 --output json
+same "$(wc -l <out)" 1
+status 2 "$fathom" chat sums --output xml
+says err "--output is 'xml'; expected text, json or jsonl"
+
 # A model without a chat template is told from one that talks.
 cp -r sums plain
 sed -i -E 's/"chat_template": *"[^"]*(\\.[^"]*)*",?//' plain/tokenizer_config.json
