@@ -26,7 +26,7 @@ struct Answer {
   bool operator==(const Answer&) const = default;
 };
 
-Answer answer(Device& device, const Decoder& decoder) {
+Answer answer(Device& device, Decoder& decoder) {
   const std::vector<int32_t> prompt = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8};
   BatchBuilder builder({0, true});
   const std::vector<float> weights(prompt.size(), 1.0f);

@@ -2,9 +2,9 @@
 #include "app/chat_session.h"
 #include "app/commands.h"
 #include "app/device_flags.h"
+#include "app/load_progress.h"
 #include "app/sampling_flags.h"
 #include "app/terminal.h"
-#include "checkpoint/model_folder.h"
 
 namespace fathom {
 namespace {
@@ -24,7 +24,7 @@ int chat(const Command& command, const ChatFlags& flags) {
          "fathom chat FOLDER --output json < questions.txt");
   }
   Device device = open_device(flags.device);
-  const LoadedModel model = load_model(flags.folder, device.memory(), WeightsFor::kInference);
+  const LoadedModel model = load_with_progress(flags.folder, device.memory());
   ChatSettings settings;
   settings.sampling = choose_sampling(command, flags.sampling, model.folder);
   settings.max_tokens = flags.sampling.max_tokens;

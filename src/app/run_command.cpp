@@ -6,10 +6,10 @@
 #include "app/commands.h"
 #include "app/device_flags.h"
 #include "app/inputs.h"
+#include "app/load_progress.h"
 #include "app/sampling_flags.h"
 #include "app/terminal.h"
 #include "base/stop.h"
-#include "checkpoint/model_folder.h"
 
 namespace fathom {
 namespace {
@@ -111,7 +111,7 @@ int run(const Command& command, const RunFlags& flags) {
     fail(ErrorCode::kUsage, "--ids is a prompt in itself; leave out the text or --ids");
   }
   Device device = open_device(flags.device);
-  const LoadedModel model = load_model(flags.folder, device.memory(), WeightsFor::kInference);
+  const LoadedModel model = load_with_progress(flags.folder, device.memory());
   install_stop_handlers();
 
   AnswerRequest request;

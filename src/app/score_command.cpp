@@ -6,10 +6,10 @@
 #include "app/commands.h"
 #include "app/device_flags.h"
 #include "app/inputs.h"
+#include "app/load_progress.h"
 #include "app/logits_file.h"
 #include "app/terminal.h"
 #include "base/stop.h"
-#include "checkpoint/model_folder.h"
 #include "data/packing.h"
 #include "data/readers.h"
 #include "io/files.h"
@@ -194,7 +194,7 @@ int score(const Command& command, const ScoreFlags& flags) {
     fail(ErrorCode::kUsage, "--positions chooses rows of the logits file; it needs --logits");
   }
   Device device = open_device(flags.device);
-  const LoadedModel model = load_model(flags.folder, device.memory(), WeightsFor::kInference);
+  const LoadedModel model = load_with_progress(flags.folder, device.memory());
   install_stop_handlers();
   const std::vector<Item> items = read_items(command, flags, model);
   for (const Item& item : items) check_ids(item, model.config());

@@ -29,9 +29,9 @@ bool obeys_sequences() {
 
 }  // namespace
 
-bool lines_can_be_edited() {
-  return input_is_terminal() && errors_are_terminal() && obeys_sequences();
-}
+bool errors_can_be_redrawn() { return errors_are_terminal() && obeys_sequences(); }
+
+bool lines_can_be_edited() { return input_is_terminal() && errors_can_be_redrawn(); }
 
 bool colour_wanted() {
   const char* no_color = std::getenv("NO_COLOR");  // https://no-color.org: set and not empty

@@ -14,6 +14,8 @@ bool output_is_terminal();
 bool errors_are_terminal();
 // A person types, and sees on standard error what is typed, on a terminal that can move its cursor.
 bool lines_can_be_edited();
+// A line on standard error can be drawn over.
+bool errors_can_be_redrawn();
 // Standard input is a file or a pipe, so that there is something to read.
 bool input_is_piped();
 

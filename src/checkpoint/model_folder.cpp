@@ -80,7 +80,8 @@ std::string resolve_model_folder(const std::string& path) {
        " holds no config.json, no model/ and no complete checkpoints/step-*");
 }
 
-LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor use) {
+LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor use,
+                       const LoadProgress& progress) {
   LoadedModel model;
   model.folder = resolve_model_folder(path);
   ModelConfig config = read_config(join_path(model.folder, "config.json"));
@@ -94,7 +95,7 @@ LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor us
   if (use == WeightsFor::kInference && !model.decoder->weights_are_near())
     keep_stored(*model.decoder, weights);
   model.decoder->allocate(memory);
-  load_weights(*model.decoder, *weights);
+  load_weights(*model.decoder, *weights, progress);
   if (exists(join_path(model.folder, "tokenizer.json")))
     model.tokenizer = Tokenizer::load(model.folder);
   return model;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "checkpoint/weights.h"
 #include "model/decoder.h"
 #include "text/tokenizer.h"
 
@@ -36,7 +37,8 @@ enum class WeightsFor { kTraining, kInference };
 
 // Every claim of the folder is checked before memory is taken for it. Error(kModel) names what is
 // wrong.
-LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor use);
+LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor use,
+                       const LoadProgress& progress = {});
 
 struct ModelCard {
   std::string title;

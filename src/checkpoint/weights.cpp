@@ -1,14 +1,11 @@
 #include "checkpoint/weights.h"
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 
-#include "base/float_bits.h"
-#include "base/team.h"
+#include "checkpoint/file_tensors.h"
 #include "checkpoint/fp8_weights.h"
 #include "checkpoint/weight_writer.h"
-#include "ops/stored.h"
 
 namespace fathom {
 namespace {
@@ -34,60 +31,6 @@ bool known_extra(const std::string& name, const ModelConfig& config,
   const bool shared =
       name.ends_with(".embed_tokens.weight") || name.ends_with(".shared_head.head.weight");
   return shared || layer >= config.num_hidden_layers + config.num_nextn_predict_layers;
-}
-
-// A published tensor where the file holds it, as a matrix of so many columns.
-ConstView stored_view(const SafetensorsFolder& folder, const std::string& name,
-                      const Shape& shape) {
-  const SafetensorsFolder::Location& at = folder.at(name);
-  ConstView view{at.file->bytes(*at.entry).data(), dtype_from_safetensors(at.entry->dtype), shape,
-                 shape.cols()};
-  if (view.dtype == DType::kF8E4M3) {
-    const auto* scales = reinterpret_cast<const float*>(folder.bytes(fp8_scale_name(name)).data());
-    view.scales = {scales, fp8_scale_shape(shape).cols(), 0, 0};
-  }
-  return view;
-}
-
-template <class T>
-bool is_aligned(const void* data) {
-  return reinterpret_cast<uintptr_t>(data) % alignof(T) == 0;
-}
-
-// Whether kernels can read the elements in place.
-bool readable_in_place(const ConstView& view) {
-  if (view.dtype == DType::kF8E4M3) return is_aligned<float>(view.scales.values);
-  return (view.dtype == DType::kBF16 || view.dtype == DType::kF16) &&
-         is_aligned<uint16_t>(view.data);
-}
-
-// Row `r` of a tensor in a file, in any of its types and at any address, as f32.
-void row_to_f32(const ConstView& view, int64_t r, float* out) {
-  const auto bytes = static_cast<size_t>(byte_size(view.dtype, view.cols()));
-  const char* from = static_cast<const char*>(view.data) + r * static_cast<int64_t>(bytes);
-  if (view.dtype == DType::kF32) {
-    std::memcpy(out, from, bytes);
-    return;
-  }
-  std::vector<uint64_t> aligned(bytes / sizeof(uint64_t) + 1);
-  std::memcpy(aligned.data(), from, bytes);
-  if (view.dtype == DType::kF64) {
-    const auto* values = reinterpret_cast<const double*>(aligned.data());
-    std::transform(values, values + view.cols(), out,
-                   [](double x) { return static_cast<float>(x); });
-    return;
-  }
-  ConstView row{aligned.data(), view.dtype, Shape{1, view.cols()}, view.cols(), {}};
-  std::vector<float> scales;
-  if (view.dtype == DType::kF8E4M3) {
-    scales.resize(static_cast<size_t>(view.scales.stride));
-    const auto* first =
-        reinterpret_cast<const char*>(view.scales.values) +
-        static_cast<size_t>(r / BlockScales::kBlock * view.scales.stride) * sizeof(float);
-    std::memcpy(scales.data(), first, scales.size() * sizeof(float));
-    row.scales = {scales.data(), 0, 0, 0};
-  }
-  for (int64_t c = 0; c < view.cols(); ++c) out[c] = stored_element(row, 0, c);
 }
 
 // The scales of an FP8 tensor: F32, one for each block.
@@ -199,16 +142,28 @@ void check_weights(Decoder& decoder, const SafetensorsFolder& folder) {
   }
 }
 
-void load_weights(Decoder& decoder, const SafetensorsFolder& folder) {
+void load_weights(Decoder& decoder, const SafetensorsFolder& folder, const LoadProgress& progress) {
   check_weights(decoder, folder);
+  constexpr int64_t kPieceElements = int64_t{1} << 22;  // between two reports
+  uint64_t read = 0, total = 0;
+  for (const Parameter* p : decoder.parameters()) {
+    for (const ParameterPart& part : p->parts)
+      total += p->stored ? 0 : folder.bytes(part.name).size();
+  }
   for (Parameter* p : decoder.parameters()) {
     if (p->stored) continue;
     float* values = p->value.mutable_data<float>();
     for (const ParameterPart& part : p->parts) {
-      const ConstView view = stored_view(folder, part.name, part.shape);
+      const ConstView view = file_view(folder, part.name, part.shape);
       float* first = values + part.row_begin * p->declared.cols();
-      share_tasks(view.rows(),
-                  [&](int64_t r, int) { row_to_f32(view, r, first + r * view.cols()); });
+      const int64_t piece =
+          std::max<int64_t>(1, kPieceElements / std::max<int64_t>(1, view.cols()));
+      for (int64_t begin = 0; begin < view.rows(); begin += piece) {
+        const int64_t end = std::min(view.rows(), begin + piece);
+        rows_to_f32(view, begin, end, first + begin * view.cols());
+        read += static_cast<uint64_t>(byte_size(view.dtype, (end - begin) * view.cols()));
+        if (progress) progress(read, total);
+      }
     }
   }
 }
@@ -218,7 +173,7 @@ void keep_stored(Decoder& decoder, std::shared_ptr<const SafetensorsFolder> fold
   for (Parameter* p : decoder.parameters()) {
     StoredWeight stored{{}, folder};
     for (const ParameterPart& part : p->parts) {
-      const ConstView view = stored_view(*folder, part.name, part.shape);
+      const ConstView view = file_view(*folder, part.name, part.shape);
       if (part.shape.rank() == 2 && readable_in_place(view)) stored.parts.push_back(view);
     }
     if (stored.parts.size() == p->parts.size()) p->stored = std::move(stored);

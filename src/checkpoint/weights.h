@@ -5,6 +5,8 @@
 // 128 x 128 elements. Everything is validated before memory is given.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,8 +20,11 @@ namespace fathom {
 // known to carry besides (copies of embedding and head in a multi-token module, rotary tables,
 // layers of absent modules). Error(kModel) names file, tensor, expected, got and the nearest name.
 void check_weights(Decoder& decoder, const SafetensorsFolder& folder);
+// Told now and then, and in the end, of the bytes read so far and of all there are to read.
+using LoadProgress = std::function<void(uint64_t bytes_read, uint64_t total_bytes)>;
 // After Decoder::allocate(): values as f32. Stored ones are left alone.
-void load_weights(Decoder& decoder, const SafetensorsFolder& folder);
+void load_weights(Decoder& decoder, const SafetensorsFolder& folder,
+                  const LoadProgress& progress = {});
 // Before Decoder::allocate(): matrices that are not f32 in the file stay there, mapped, and take no
 // memory (ops/stored.h). For inference. Vectors are loaded.
 void keep_stored(Decoder& decoder, std::shared_ptr<const SafetensorsFolder> folder);
