@@ -172,8 +172,9 @@ Rollout Grpo::sample(int64_t number) {
   for (std::vector<Completion>& group : generate(*engine_, std::move(requests))) {
     for (Completion& completion : group) {
       if (completion.finish == FinishReason::kNumericalError) {
-        fail(ErrorCode::kRuntime, "grpo: step ", number,
-             ": the model's logits are not finite; lower --lr");
+        rollout.answers.clear();
+        rollout.finite = false;
+        return rollout;
       }
       rollout.answers.push_back({std::move(completion.ids), std::move(completion.logprobs),
                                  std::move(completion.routed), completion.finish});
@@ -352,6 +353,13 @@ GrpoReport Grpo::step(int64_t number) {
   Timer timer;
   rollout_ = sample(number);
   const double sampled = timer.seconds();
+  if (!rollout_.finite) {
+    engine_->reset_stats();
+    GrpoReport report;
+    report.fault = "the sampler's logits are not finite";
+    report.grad_norm = std::nan("");
+    return report;
+  }
   reward(number, rollout_);
   GrpoReport report = describe(rollout_);
   report.rollout_s = sampled;
@@ -378,6 +386,10 @@ GrpoReport Grpo::step(int64_t number) {
   report.ratio_max = stats.ratio_max;
   report.gap_mean = stats.gap / tokens;
   report.gap_max = stats.gap_max;
+  if (!std::isfinite(report.grad_norm)) {
+    report.fault = "the loss or its gradient is not finite";
+    return report;
+  }
   check_gap(report);
   return report;
 }

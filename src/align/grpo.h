@@ -89,6 +89,7 @@ struct Rollout {
   std::vector<Problem> problems;
   std::vector<std::vector<int32_t>> prompts;  // [problems]
   std::vector<Answer> answers;                // [problems · group_size]
+  bool finite = true;  // false: the model gave logits that are no numbers, and there are no answers
 };
 
 struct GrpoReport {
@@ -105,6 +106,7 @@ struct GrpoReport {
   std::vector<std::pair<std::string, double>> task_accuracy;
   std::vector<std::vector<int64_t>> expert_counts;
   bool applied = false;
+  std::string fault;  // why a step that had something to learn was skipped: what was not finite
 };
 
 class Grpo {

@@ -17,7 +17,10 @@ namespace {
 
 const std::vector<std::string> kFreeOnResume = {
     "out",        "init",       "steps", "exam_problems",
-    "exam_every", "save_every", "keep",  "microbatch_tokens"};
+    "exam_every", "save_every", "keep",  "microbatch_tokens",
+    "resume"};
+
+constexpr int64_t kMostBadSteps = 10;  // in a row
 
 void check_same_settings(const GrpoRunConfig& config, const std::string& checkpoint) {
   const std::string path = join_path(checkpoint, "run.toml");
@@ -44,7 +47,7 @@ class GrpoRun {
         events_(events),
         lock_(prepare(config)) {
     const std::optional<Checkpoint> found = newest_checkpoint(config.out);
-    if (found) check_same_settings(config, found->folder);
+    if (found) check_resume(config, *found);
     model_ = std::make_unique<LoadedModel>(
         load_model(found && parse_kl(config.grpo.kl) == KlKind::kNone ? found->folder : config.init,
                    memory, WeightsFor::kTraining));
@@ -59,20 +62,16 @@ class GrpoRun {
   RunResult run() {
     RunResult result;
     if (before_.is_null()) before_ = exam("exam_before");
-    int64_t bad = 0;
     while (step_ < config_.grpo.steps && !stop_requested()) {
       const GrpoReport report = grpo_->step(step_);
       ++step_;
-      bad = std::isfinite(report.grad_norm) ? 0 : bad + 1;
-      if (bad > 0)
-        warn(concat("the gradient is not finite; the step is skipped (", bad, " in a row)"));
-      if (bad >= 10)
-        fail(ErrorCode::kRuntime, "grpo: 10 steps in a row gave no finite gradient; lower --lr");
-      record(report);
+      watch_for_breakdown(report);
+      if (report.rollout_tokens > 0) record(report);
       if (config_.exam_every > 0 && step_ % config_.exam_every == 0) exam("exam");
-      if (bad == 0 && config_.save_every > 0 && step_ % config_.save_every == 0 &&
+      // Weights that break steps would push the good checkpoints out.
+      if (bad_steps_ == 0 && config_.save_every > 0 && step_ % config_.save_every == 0 &&
           step_ < config_.grpo.steps)
-        try_to_save();
+        save();
     }
     result.summary = Json::object({{"event", "summary"}, {"steps", step_}, {"before", before_}});
     if (step_ < config_.grpo.steps) {
@@ -80,10 +79,11 @@ class GrpoRun {
       result.stop_signal = stop_signal();
       events_(Json::object({{"event", "stopped"}, {"step", step_}, {"folder", config_.out}}));
     } else {
+      if (bad_steps_ > 0) give_up();
       result.summary["after"] = exam("exam_after");
     }
     save();
-    write_report(result.summary);
+    try_to("report.html", [&] { write_report(result.summary); });
     result.summary["wall_s"] = timer_.seconds();
     result.summary["folder"] = config_.out;
     events_(result.summary);
@@ -105,8 +105,35 @@ class GrpoRun {
     at_least("exam_every", config.exam_every, 0);
     at_least("save_every", config.save_every, 0);
     at_least("keep", config.keep, 0);
+    if (config.resume != "auto" && config.resume != "never")
+      fail(ErrorCode::kUsage, "--resume is '", config.resume, "'; expected auto or never");
     make_directories(config.out);
     return join_path(config.out, "run.lock");
+  }
+
+  static void check_resume(const GrpoRunConfig& config, const Checkpoint& found) {
+    if (config.resume == "never") {
+      fail(ErrorCode::kUsage, "--resume never: ", config.out, " already holds ", found.folder,
+           "; choose another --out");
+    }
+    check_same_settings(config, found.folder);
+    if (found.step > config.grpo.steps) {
+      fail(ErrorCode::kUsage, "--steps is ", config.grpo.steps, " but ", config.out, " is at step ",
+           found.step, " already; expected that many or more");
+    }
+  }
+
+  void watch_for_breakdown(const GrpoReport& report) {
+    bad_steps_ = report.fault.empty() ? 0 : bad_steps_ + 1;
+    if (bad_steps_ == 0) return;
+    warn(concat(report.fault, "; the step is skipped (", bad_steps_, " in a row)"));
+    if (bad_steps_ >= kMostBadSteps) give_up();
+  }
+
+  [[noreturn]] void give_up() const {
+    fail(ErrorCode::kRuntime, "grpo: the last ", bad_steps_, bad_steps_ == 1 ? " step" : " steps",
+         " gave no finite loss; stopped at step ", step_, " of ", config_.grpo.steps,
+         ". Lower --lr; earlier checkpoints in ", config_.out, " are intact");
   }
 
   void restore(const Checkpoint& found) {
@@ -142,11 +169,7 @@ class GrpoRun {
 
   void record(const GrpoReport& report) {
     const Json row = grpo_metrics(step_, report);
-    try {
-      metrics_->write(row);
-    } catch (const Error& error) {
-      warn(concat("metrics not written: ", error.what()));  // the run goes on without
-    }
+    try_to("metrics", [&] { metrics_->write(row); });
     Json event = Json::object({{"event", "step"}, {"steps", config_.grpo.steps}});
     const Json finite = finite_members(row);
     for (const auto& [key, value] : finite.members()) event[key] = value;
@@ -154,16 +177,18 @@ class GrpoRun {
   }
 
   void warn(const std::string& message) {
-    events_(Json::object({{"event", "note"}, {"message", concat("step ", step_, ": ", message)}}));
+    events_(Json::object({{"event", "warning"},
+                          {"step", step_},
+                          {"message", concat("step ", step_, ": ", message)}}));
   }
 
-  // A full disk does not end the run: the earlier checkpoints stand, and space may come back before
-  // the next save.
-  void try_to_save() {
+  // What `write` leaves is for people to read; without it (a full disk) the run goes on.
+  template <class Write>
+  void try_to(const char* what, Write&& write) {
     try {
-      save();
+      write();
     } catch (const Error& error) {
-      warn(concat("checkpoint not saved: ", error.what()));
+      warn(concat(what, " not written: ", error.what()));
     }
   }
 
@@ -177,7 +202,15 @@ class GrpoRun {
     contents.card = {"GRPO model", concat("Trained from ", config_.init, " by ", step_,
                                           " steps of GRPO on ", Json(config_.grpo.tasks).dump(),
                                           " with the reward ", config_.grpo.reward, ".")};
-    save_checkpoint(config_.out, step_, contents, config_.keep);
+    try {
+      save_checkpoint(config_.out, step_, contents, config_.keep);
+    } catch (const Error& error) {
+      // The run goes on: the earlier checkpoints stand, and space may come back before the next
+      // save.
+      warn(concat("checkpoint not saved: ", error.what()));
+      if (step_ == config_.grpo.steps || stop_requested()) throw;
+      return;
+    }
     events_(Json::object(
         {{"event", "save"},
          {"step", step_},
@@ -211,7 +244,7 @@ class GrpoRun {
   std::unique_ptr<MetricsWriter> metrics_;
   Timer timer_;
   Json before_;
-  int64_t step_ = 0;
+  int64_t step_ = 0, bad_steps_ = 0;
 };
 
 }  // namespace

@@ -16,6 +16,7 @@ struct GrpoRunConfig {
   int64_t exam_every = 0;       // 0: only before and after
   int64_t save_every = 20;      // 0: only at the end
   int64_t keep = 2;
+  std::string resume = "auto";
 };
 
 template <class Visitor>
@@ -27,6 +28,8 @@ void visit_fields(GrpoRunConfig& c, Visitor&& field) {
   field("exam_every", c.exam_every, "steps between two exams; 0: only before and after");
   field("save_every", c.save_every, "steps between two checkpoints; 0: only at the end");
   field("keep", c.keep, "newest checkpoints that are kept; 0: all");
+  field("resume", c.resume,
+        "auto: continue from the newest checkpoint; never: refuse a folder that holds one");
   visit_fields(c.grpo, field);
 }
 

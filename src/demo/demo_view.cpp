@@ -220,6 +220,7 @@ std::string demo_line(const Json& event) {
   if (kind == "sample") return sample_lines(event);
   if (kind == "exam") return exam_line(event);
   if (kind == "note") return "  " + on_one_line(event.string_at("message"));
+  if (kind == "warning") return "  warning: " + on_one_line(event.string_at("message"));
   if (kind == "save") return "  saved " + event.string_at("folder");
   if (kind == "stopped") return stopped_line(event);
   return "";
