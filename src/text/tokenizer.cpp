@@ -5,46 +5,25 @@
 
 #include "base/error.h"
 #include "io/json.h"
+#include "text/added_tokens.h"
+#include "text/byte_symbols.h"
 
 namespace fathom {
 namespace {
 
 constexpr std::string_view kNoToken = "\xEF\xBF\xBD";  // U+FFFD
 
-std::array<char32_t, 256> make_byte_symbols() {
-  std::array<char32_t, 256> symbols{};
-  char32_t next = 256;
-  for (char32_t byte = 0; byte < 256; ++byte) {
-    const bool printable =
-        (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte <= 255);
-    symbols[byte] = printable ? byte : next++;
-  }
-  return symbols;
-}
-
-const std::array<char32_t, 256>& byte_symbols() {
-  static const std::array<char32_t, 256> symbols = make_byte_symbols();
-  return symbols;
-}
-
-std::optional<unsigned char> byte_of_symbol(char32_t symbol) {
-  const auto& symbols = byte_symbols();
-  const auto found = std::find(symbols.begin(), symbols.end(), symbol);
-  if (found == symbols.end()) return std::nullopt;
-  return static_cast<unsigned char>(found - symbols.begin());
-}
-
 // The ByteLevel decoder: a token made of byte symbols alone stands for those bytes, any other for
 // its own text.
-std::string decoded_bytes(std::string_view symbol_text, SymbolKind kind) {
-  if (kind == SymbolKind::kCharacters) return std::string(symbol_text);
-  std::string bytes;
-  for (size_t at = 0; at < symbol_text.size();) {
-    const std::optional<unsigned char> byte = byte_of_symbol(next_code_point(symbol_text, at));
-    if (!byte) return std::string(symbol_text);
-    bytes.push_back(static_cast<char>(*byte));
-  }
-  return bytes;
+std::string decoded_bytes(const std::string& symbols, SymbolKind kind) {
+  if (kind == SymbolKind::kCharacters) return symbols;
+  return symbols_to_bytes(symbols).value_or(symbols);
+}
+
+bool is_one_character(std::string_view text) {
+  size_t at = 0;
+  next_code_point(text, at);
+  return at == text.size();
 }
 
 void check_utf8(std::string_view text) {
@@ -57,18 +36,43 @@ void check_utf8(std::string_view text) {
 
 }  // namespace
 
-char32_t byte_symbol(unsigned char byte) { return byte_symbols()[byte]; }
+// What encoding needs, made once from the spec.
+struct Tokenizer::Compiled {
+  explicit Compiled(const TokenizerSpec& spec);
+
+  // [text alone, control tokens too][searched in the raw text, in the normalised text]
+  AddedTokenFinder added[2][2];
+  Splitter splitter;
+  BpeModel model;
+};
+
+Tokenizer::Compiled::Compiled(const TokenizerSpec& spec)
+    : splitter(spec.split), model(spec.kind, spec.vocab, spec.merges, spec.ignore_merges) {
+  std::string storage;
+  for (const AddedToken& token : spec.added_tokens) {
+    const std::string_view content =
+        token.normalized ? normalized(spec.normalizer, token.content, storage) : token.content;
+    added[true][token.normalized].add(content, token.id);
+    if (token.special || !is_one_character(token.content)) continue;
+    added[false][token.normalized].add(content, token.id);
+  }
+}
 
 Tokenizer::Tokenizer(TokenizerSpec spec) : spec_(std::move(spec)) {
-  byte_ids_.fill(-1);
   for (const VocabEntry& entry : spec_.vocab) {
     place(entry.id, decoded_bytes(entry.symbol, spec_.kind), entry.symbol);
   }
   for (const AddedToken& token : spec_.added_tokens) {
-    place(token.id, decoded_bytes(token.content, spec_.kind), token.content);
+    place(token.id, token.content, token.content);
+    if (!added_ids_.emplace(token.content, token.id).second) {
+      fail(ErrorCode::kModel, "tokenizer: the added token '", token.content, "' is listed twice");
+    }
+    if (token.special) special_.insert(token.id);
+    std::string bytes = decoded_bytes(token.content, spec_.kind);
+    if (bytes != token.content) added_bytes_[token.id] = std::move(bytes);
   }
-  index_vocab();
-  index_added_tokens();
+  compiled_ = std::make_shared<Compiled>(spec_);
+  name_control_tokens();
 }
 
 void Tokenizer::place(int32_t id, std::string bytes, const std::string& name) {
@@ -85,35 +89,7 @@ void Tokenizer::place(int32_t id, std::string bytes, const std::string& name) {
   bytes_[slot] = std::move(bytes);
 }
 
-void Tokenizer::index_vocab() {
-  for (const VocabEntry& entry : spec_.vocab) {
-    size_t at = 0;
-    const char32_t symbol = next_code_point(entry.symbol, at);
-    if (at != entry.symbol.size())
-      continue;  // without merges, encoding never arrives at a longer one
-    if (spec_.kind == SymbolKind::kCharacters) {
-      character_ids_[symbol] = entry.id;
-    } else if (const std::optional<unsigned char> byte = byte_of_symbol(symbol)) {
-      byte_ids_[*byte] = entry.id;
-    }
-  }
-  if (spec_.kind == SymbolKind::kCharacters) return;
-  for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
-    if (byte_ids_[byte] < 0) {
-      fail(ErrorCode::kModel, "tokenizer: the byte-level vocabulary has no symbol for byte ", byte,
-           " (", describe_character(byte_symbols()[byte]), "); it must have all 256");
-    }
-  }
-}
-
-void Tokenizer::index_added_tokens() {
-  by_length_ = spec_.added_tokens;
-  std::stable_sort(
-      by_length_.begin(), by_length_.end(),
-      [](const AddedToken& a, const AddedToken& b) { return a.content.size() > b.content.size(); });
-  for (const AddedToken& token : by_length_) {
-    starts_added_token_[static_cast<unsigned char>(token.content[0])] = true;
-  }
+void Tokenizer::name_control_tokens() {
   const auto named = [&](const std::string& content, const char* key) -> std::optional<int32_t> {
     if (content.empty()) return std::nullopt;
     const std::optional<int32_t> id = added_token_id(content);
@@ -131,10 +107,9 @@ void Tokenizer::index_added_tokens() {
 }
 
 std::optional<int32_t> Tokenizer::added_token_id(std::string_view content) const {
-  for (const AddedToken& token : by_length_) {
-    if (token.content == content) return token.id;
-  }
-  return std::nullopt;
+  const auto found = added_ids_.find(std::string(content));
+  if (found == added_ids_.end()) return std::nullopt;
+  return found->second;
 }
 
 int32_t Tokenizer::require(std::optional<int32_t> id, std::string_view token,
@@ -146,80 +121,73 @@ int32_t Tokenizer::require(std::optional<int32_t> id, std::string_view token,
   return *id;
 }
 
-bool Tokenizer::is_special(int32_t id) const {
-  return std::any_of(by_length_.begin(), by_length_.end(),
-                     [id](const AddedToken& token) { return token.id == id && token.special; });
-}
+bool Tokenizer::is_special(int32_t id) const { return special_.contains(id); }
 
 // --- encoding
 
-const AddedToken* Tokenizer::match_at(std::string_view text, size_t at, bool normalized) const {
-  if (!starts_added_token_[static_cast<unsigned char>(text[at])]) return nullptr;
-  for (const AddedToken& token : by_length_) {
-    if (token.normalized == normalized && text.substr(at, token.content.size()) == token.content)
-      return &token;
-  }
-  return nullptr;
-}
+// One text on its way to ids.
+class Tokenizer::Encoder {
+ public:
+  Encoder(const Tokenizer& tokenizer, bool parse_special)
+      : tokenizer_(*tokenizer.compiled_),
+        normalizer_(tokenizer.spec_.normalizer),
+        raw_(tokenizer_.added[parse_special][false]),
+        later_(tokenizer_.added[parse_special][true]) {}
 
-// Leftmost, then longest.
-void Tokenizer::split(std::string_view text, bool normalized, std::vector<Piece>& pieces) const {
-  size_t start = 0, at = 0;
-  while (at < text.size()) {
-    const AddedToken* token = match_at(text, at, normalized);
-    if (token == nullptr) {
-      ++at;
-      continue;
+  // Calls token(id) for each added token and plain(text) for the normalised text between.
+  template <class OnToken, class OnPlain>
+  void walk(std::string_view text, const OnToken& token, const OnPlain& plain) {
+    each_part(raw_, text, token, [&](std::string_view part) {
+      std::string storage;
+      each_part(later_, normalized(normalizer_, part, storage), token, plain);
+    });
+  }
+
+  void encode(std::string_view text, std::vector<int32_t>& ids) {
+    walk(
+        text, [&](int32_t id) { ids.push_back(id); },
+        [&](std::string_view plain) { encode_plain(plain, ids); });
+  }
+
+ private:
+  template <class OnToken, class OnPlain>
+  static void each_part(const AddedTokenFinder& finder, std::string_view text, const OnToken& token,
+                        const OnPlain& plain) {
+    size_t start = 0;
+    while (start < text.size()) {
+      const AddedTokenFinder::Match match = finder.find(text, start);
+      const size_t end = match.id < 0 ? text.size() : match.begin;
+      if (end > start) plain(text.substr(start, end - start));
+      if (match.id < 0) return;
+      token(match.id);
+      start = match.end;
     }
-    if (at > start) pieces.push_back({text.substr(start, at - start), -1});
-    pieces.push_back({text.substr(at, token->content.size()), token->id});
-    at += token->content.size();
-    start = at;
   }
-  if (start < text.size()) pieces.push_back({text.substr(start), -1});
-}
 
-std::vector<Tokenizer::Piece> Tokenizer::split_added_tokens(std::string_view text,
-                                                            bool parse_special) const {
-  if (!parse_special) return {{text, -1}};
-  std::vector<Piece> raw, pieces;
-  split(text, /*normalized=*/false, raw);
-  for (const Piece& piece : raw) {
-    if (piece.id >= 0) {
-      pieces.push_back(piece);
-    } else {
-      split(piece.text, /*normalized=*/true, pieces);
+  void encode_plain(std::string_view text, std::vector<int32_t>& ids) {
+    ends_.clear();
+    tokenizer_.splitter.split(text, ends_);
+    size_t start = 0;
+    for (const uint32_t end : ends_) {
+      tokenizer_.model.encode(text.substr(start, end - start), ids);
+      start = end;
     }
   }
-  return pieces;
-}
 
-int32_t Tokenizer::symbol_id(char32_t code_point) const {
-  const auto found = character_ids_.find(code_point);
-  return found == character_ids_.end() ? -1 : found->second;
-}
+  const Compiled& tokenizer_;
+  const Normalizer normalizer_;
+  const AddedTokenFinder& raw_;
+  const AddedTokenFinder& later_;
+  std::vector<uint32_t> ends_;
+};
 
 // An unknown character leaves -1 among the ids.
-void Tokenizer::encode_plain(std::string_view text, std::vector<int32_t>& ids) const {
-  if (spec_.kind == SymbolKind::kBytes) {
-    for (const char c : text) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
-    return;
-  }
-  for (size_t at = 0; at < text.size();) ids.push_back(symbol_id(next_code_point(text, at)));
-}
-
 std::vector<int32_t> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
   check_utf8(text);
   std::vector<int32_t> ids;
-  ids.reserve(text.size() + 1);
+  ids.reserve(text.size() / 3 + 2);
   if (options.add_bos) ids.push_back(require(control_.bos, "begin-of-sentence", "add_bos"));
-  for (const Piece& piece : split_added_tokens(text, options.parse_special)) {
-    if (piece.id >= 0) {
-      ids.push_back(piece.id);
-    } else {
-      encode_plain(piece.text, ids);
-    }
-  }
+  Encoder(*this, options.parse_special).encode(text, ids);
   if (std::find(ids.begin(), ids.end(), -1) != ids.end())
     refuse_characters(text, options.parse_special);
   return ids;
@@ -230,14 +198,17 @@ std::vector<char32_t> Tokenizer::unknown_characters(std::string_view text,
   check_utf8(text);
   std::vector<char32_t> unknown;
   if (spec_.kind == SymbolKind::kBytes) return unknown;
-  for (const Piece& piece : split_added_tokens(text, parse_special)) {
-    if (piece.id >= 0) continue;
-    for (size_t at = 0; at < piece.text.size();) {
-      const char32_t code_point = next_code_point(piece.text, at);
-      const bool seen = std::find(unknown.begin(), unknown.end(), code_point) != unknown.end();
-      if (symbol_id(code_point) < 0 && !seen) unknown.push_back(code_point);
+  std::unordered_set<char32_t> seen;
+  const auto look = [&](std::string_view plain) {
+    for (size_t at = 0; at < plain.size();) {
+      const char32_t character = next_code_point(plain, at);
+      if (compiled_->model.character_id(character) < 0 && seen.insert(character).second)
+        unknown.push_back(character);
     }
-  }
+  };
+  Encoder(*this, parse_special)
+      .walk(
+          text, [](int32_t) {}, look);
   return unknown;
 }
 
@@ -250,13 +221,17 @@ void Tokenizer::refuse_characters(std::string_view text, bool parse_special) con
   }
   if (unknown.size() > kShown) names += concat(" and ", unknown.size() - kShown, " more");
   fail(ErrorCode::kRuntime, "tokenizer: the vocabulary has no token for ", names, "; it knows ",
-       character_ids_.size(), " characters. Remove or replace them, or use a byte tokenizer");
+       spec_.vocab.size(), " characters. Remove or replace them, or use a byte tokenizer");
 }
 
 // --- decoding
 
-std::string_view Tokenizer::token_bytes(int32_t id) const {
+std::string_view Tokenizer::token_bytes(int32_t id, const DecodeOptions& options) const {
   if (id < 0 || id >= vocab_size()) return kNoToken;
+  if (options.added_tokens_as_bytes) {
+    const auto found = added_bytes_.find(id);
+    if (found != added_bytes_.end()) return found->second;
+  }
   const std::string& bytes = bytes_[static_cast<size_t>(id)];
   return bytes.empty() ? kNoToken : std::string_view(bytes);
 }
@@ -264,14 +239,14 @@ std::string_view Tokenizer::token_bytes(int32_t id) const {
 std::string Tokenizer::decode(const std::vector<int32_t>& ids, const DecodeOptions& options) const {
   std::string bytes;
   for (const int32_t id : ids) {
-    if (!options.skip_special || !is_special(id)) bytes += token_bytes(id);
+    if (!options.skip_special || !is_special(id)) bytes += token_bytes(id, options);
   }
   return replace_invalid_utf8(bytes);
 }
 
 std::string StreamDecoder::push(int32_t id) {
   if (options_.skip_special && tokenizer_->is_special(id)) return "";
-  return stream_.push(tokenizer_->token_bytes(id));
+  return stream_.push(tokenizer_->token_bytes(id, options_));
 }
 
 }  // namespace fathom

@@ -1,20 +1,24 @@
 // Text to token ids and back, from a standard Hugging Face tokenizer.json.
 //
-// Two kinds so far: byte-level (256 symbols, any UTF-8 text) and characters (a fixed set; text
-// outside it is an error, never dropped). Both are BPE models without merges, so that other
-// programs read the same file and give the same ids. A file that asks for more (merges, split
-// patterns, normalisers) is refused by the name of the feature.
-// Threads: const methods may run at once on one object.  Lifetime: a value; copies are independent.
+// Encoding: strings of added tokens are found first (where asked), what lies between is normalised,
+// cut into pieces (text/split_pattern.h) and merged piece by piece (text/bpe.h). The byte-level and
+// character tokenizers that Fathom makes itself are such models without merges. A file that asks
+// for more is refused by the name of the feature. Threads: const methods may run at once on one
+// object.  Lifetime: a value; copies share what was compiled from the spec.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
+#include "text/bpe.h"
+#include "text/normalizer.h"
+#include "text/split_pattern.h"
 #include "text/utf8.h"
 
 namespace fathom {
@@ -32,17 +36,7 @@ struct AddedToken {
   int32_t id = 0;
   std::string content;
   bool special = false;     // left out by decode with skip_special; not so role and think tokens
-  bool normalized = false;  // searched after those that are not
-};
-
-enum class SymbolKind {
-  kBytes,       // each byte is one of 256 printable symbols (the ByteLevel alphabet)
-  kCharacters,  // each symbol is the character itself
-};
-
-struct VocabEntry {
-  std::string symbol;  // as written in tokenizer.json
-  int32_t id = 0;
+  bool normalized = false;  // searched after those that are not, in the normalised text
 };
 
 // What tokenizer.json and tokenizer_config.json say.
@@ -50,7 +44,11 @@ struct TokenizerSpec {
   SymbolKind kind = SymbolKind::kBytes;
   std::vector<VocabEntry> vocab;         // without the added tokens
   std::vector<AddedToken> added_tokens;  // ascending ids
-  std::string bos_token;                 // contents of added tokens; empty = none
+  std::vector<Merge> merges;             // ids of vocab; the place is the rank
+  bool ignore_merges = false;            // a piece that is a token is that token
+  Normalizer normalizer = Normalizer::kNone;
+  std::vector<SplitStep> split;
+  std::string bos_token;  // contents of added tokens; empty = none
   std::string eos_token;
   std::string pad_token;
   bool add_bos_token = false;  // a plain completion begins with bos
@@ -63,13 +61,18 @@ struct ControlIds {
 };
 
 struct EncodeOptions {
-  bool parse_special =
-      false;  // off: text that spells a control token stays text, as it must for untrusted text
+  // Off: text that spells a control token stays text, as it must for untrusted text. Added tokens
+  // of one character that are not special are found all the same: in DeepSeek's first tokenizers
+  // they are how letters such as ü are written.
+  bool parse_special = false;
   bool add_bos = false;
 };
 
 struct DecodeOptions {
   bool skip_special = false;  // leave out tokens flagged special (bos, eos, pad)
+  // An added token that consists of byte symbols, such as ü, becomes bytes, as other programs do
+  // it, and with that mostly U+FFFD. Off: it is the text that it was found in.
+  bool added_tokens_as_bytes = false;
 };
 
 class Tokenizer {
@@ -97,7 +100,8 @@ class Tokenizer {
   // spare ids).
   std::string decode(const std::vector<int32_t>& ids, const DecodeOptions& options = {}) const;
   // The bytes that the token stands for, which may be part of a character.
-  std::string_view token_bytes(int32_t id) const;
+  std::string_view token_bytes(int32_t id) const { return token_bytes(id, {}); }
+  std::string_view token_bytes(int32_t id, const DecodeOptions& options) const;
   // For people: the token's text, with U+FFFD for parts of characters.
   std::string token_text(int32_t id) const { return replace_invalid_utf8(token_bytes(id)); }
 
@@ -111,28 +115,20 @@ class Tokenizer {
   const TokenizerSpec& spec() const { return spec_; }
 
  private:
-  struct Piece {
-    std::string_view text;
-    int32_t id = -1;  // an added token if >= 0
-  };
+  struct Compiled;
+  class Encoder;
 
   void place(int32_t id, std::string bytes, const std::string& name);
-  void index_vocab();
-  void index_added_tokens();
-  const AddedToken* match_at(std::string_view text, size_t at, bool normalized) const;
-  void split(std::string_view text, bool normalized, std::vector<Piece>& pieces) const;
-  std::vector<Piece> split_added_tokens(std::string_view text, bool parse_special) const;
-  int32_t symbol_id(char32_t code_point) const;  // kCharacters; -1 if the vocabulary lacks it
-  void encode_plain(std::string_view text, std::vector<int32_t>& ids) const;
+  void name_control_tokens();
   [[noreturn]] void refuse_characters(std::string_view text, bool parse_special) const;
 
   TokenizerSpec spec_;
   ControlIds control_;
-  std::vector<std::string> bytes_;       // [vocab_size], empty where an id has no token
-  std::array<int32_t, 256> byte_ids_{};  // kBytes
-  std::unordered_map<char32_t, int32_t> character_ids_;  // kCharacters
-  std::vector<AddedToken> by_length_;                    // longest first
-  std::array<bool, 256> starts_added_token_{};           // by first byte
+  std::vector<std::string> bytes_;  // [vocab_size], empty where an id has no token
+  std::unordered_map<std::string, int32_t> added_ids_;    // by content
+  std::unordered_map<int32_t, std::string> added_bytes_;  // what added_tokens_as_bytes shows
+  std::unordered_set<int32_t> special_;
+  std::shared_ptr<const Compiled> compiled_;
 };
 
 // Decodes ids one by one; never shows half a character. All pushes and finish() joined equal
@@ -151,9 +147,5 @@ class StreamDecoder {
   DecodeOptions options_;
   Utf8Stream stream_;
 };
-
-// The printable symbol of each byte in byte-level files: code point 33–126, 161–172 and 174–255
-// stand for themselves, the other 68 bytes for 256 and up.
-char32_t byte_symbol(unsigned char byte);
 
 }  // namespace fathom

@@ -31,6 +31,23 @@ std::string changed(const std::function<void(Json&)>& change) {
   return file.dump();
 }
 
+Json split_json(const std::string& pattern, const std::string& behavior) {
+  return Json::object({{"type", "Split"},
+                       {"pattern", Json::object({{"Regex", pattern}})},
+                       {"behavior", behavior},
+                       {"invert", false}});
+}
+
+// The sequence is "A", everything else a special token.
+Json template_json(const std::vector<std::string>& pieces) {
+  Json single = Json::array();
+  for (const std::string& piece : pieces) {
+    single.push_back(Json::object(
+        {{piece == "A" ? "Sequence" : "SpecialToken", Json::object({{"id", piece}})}}));
+  }
+  return Json::object({{"type", "TemplateProcessing"}, {"single", single}});
+}
+
 TEST(TokenizerFiles, WrittenAndReadBackAreTheSameTokenizer) {
   const std::string folder = testing::TempDir() + "tokenizer_files_test";
   std::filesystem::create_directories(folder);
@@ -67,17 +84,28 @@ TEST(TokenizerFiles, RefusesUnsupportedFeaturesByName) {
   };
   expect(changed([](Json& f) { f["model"]["type"] = "WordPiece"; }), "model type WordPiece");
   expect(changed([](Json& f) { f["model"]["merges"] = Json::array({"a b"}); }),
-         "merges (1 of them)");
+         "merges[0] needs the symbol 'ab'");
   expect(changed([](Json& f) { f["model"]["unk_token"] = "<unk>"; }), "model.unk_token");
   expect(changed([](Json& f) { f["model"]["byte_fallback"] = true; }), "model.byte_fallback");
-  expect(changed([](Json& f) { f["model"]["ignore_merges"] = true; }), "model.ignore_merges");
-  expect(changed([](Json& f) { f["normalizer"]["type"] = "NFC"; }), "normalizer NFC");
+  expect(changed([](Json& f) { f["normalizer"]["type"] = "NFKC"; }), "normalizer NFKC");
   expect(changed([](Json& f) { f["pre_tokenizer"]["type"] = "Metaspace"; }), "Metaspace");
   expect(changed([](Json& f) { f["pre_tokenizer"]["use_regex"] = true; }), "use_regex");
   expect(changed([](Json& f) { f["pre_tokenizer"]["add_prefix_space"] = true; }),
          "add_prefix_space");
-  expect(changed([](Json& f) { f["post_processor"]["type"] = "TemplateProcessing"; }),
-         "post_processor TemplateProcessing");
+  expect(changed([](Json& f) { f["pre_tokenizer"] = split_json("a", "Removed"); }), "Removed");
+  expect(changed([](Json& f) { f["pre_tokenizer"] = split_json("a", "Isolated"); }),
+         "without ByteLevel at its end");
+  expect(changed([](Json& f) {
+           const Json steps = Json::array({split_json("a(", "Isolated"), f.at("pre_tokenizer")});
+           f["pre_tokenizer"] = Json::object({{"type", "Sequence"}, {"pretokenizers", steps}});
+         }),
+         "'a(' is not understood at byte 2");
+  expect(changed([](Json& f) { f["post_processor"]["type"] = "BertProcessing"; }),
+         "post_processor BertProcessing");
+  expect(changed([](Json& f) {
+           f["post_processor"] = template_json({"<s>", "A", "</s>"});
+         }),
+         "TemplateProcessing");
   expect(changed([](Json& f) { f["decoder"] = nullptr; }), "decoder null");
   expect(changed([](Json& f) { f["truncation"]["max_length"] = 5; }), "truncation");
 }
@@ -123,11 +151,17 @@ TEST(TokenizerFiles, ReadsNamedTokensGivenAsObjects) {
   EXPECT_TRUE(read.spec().add_bos_token);
 }
 
-TEST(TokenizerFiles, PublishedTokenizersWithMergesAreRefusedByThatName) {
-  const std::string path = FATHOM_SHARED_DIR "/data/tokenizers/deepseek-v3/tokenizer.json";
-  if (!exists(path)) GTEST_SKIP() << path << " is absent";
-  const std::string message = refusal(read_file(path));
-  EXPECT_NE(message.find("BPE with merges"), std::string::npos) << message;
+TEST(TokenizerFiles, ATemplateThatPutsOneTokenInFrontNamesBos) {
+  const std::string file = changed([](Json& f) {
+    f["post_processor"] = template_json({"<｜User｜>", "A"});
+  });
+  const Tokenizer read = Tokenizer::from_json(file, "", "test");
+  EXPECT_EQ(read.control().bos, 3);
+  EXPECT_TRUE(read.spec().add_bos_token);
+  const Tokenizer told = Tokenizer::from_json(
+      file, R"({"bos_token": "<｜begin▁of▁sentence｜>", "add_bos_token": false})", "test");
+  EXPECT_EQ(told.control().bos, 1);
+  EXPECT_FALSE(told.spec().add_bos_token);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "io/json.h"
+#include "text/byte_symbols.h"
 #include "text/chat.h"
 
 namespace fathom {
@@ -13,8 +14,10 @@ namespace {
 
 constexpr int32_t kControlTokens = 7;
 
+}  // namespace
+
 // Flags as in DeepSeek-V3: role and think tokens are not special, so that decode shows them.
-TokenizerSpec control_tokens(SymbolKind kind) {
+TokenizerSpec control_token_spec(SymbolKind kind) {
   TokenizerSpec spec;
   spec.kind = kind;
   const auto add = [&](std::string_view content, bool special) {
@@ -35,10 +38,8 @@ TokenizerSpec control_tokens(SymbolKind kind) {
   return spec;
 }
 
-}  // namespace
-
 Tokenizer byte_tokenizer() {
-  TokenizerSpec spec = control_tokens(SymbolKind::kBytes);
+  TokenizerSpec spec = control_token_spec(SymbolKind::kBytes);
   for (int32_t byte = 0; byte < 256; ++byte) {
     std::string symbol;
     append_utf8(symbol, byte_symbol(static_cast<unsigned char>(byte)));
@@ -50,7 +51,7 @@ Tokenizer byte_tokenizer() {
 Tokenizer character_tokenizer(std::string_view characters, bool add_bos_token) {
   FATHOM_CHECK(!invalid_utf8_offset(characters),
                "character_tokenizer: the set of characters is not UTF-8");
-  TokenizerSpec spec = control_tokens(SymbolKind::kCharacters);
+  TokenizerSpec spec = control_token_spec(SymbolKind::kCharacters);
   spec.add_bos_token = add_bos_token;
   std::set<char32_t> seen;
   for (size_t at = 0; at < characters.size();) {

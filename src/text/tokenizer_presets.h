@@ -7,6 +7,10 @@
 
 namespace fathom {
 
+// The seven tokens below and what tokenizer_config.json says of them; the vocabulary is left to the
+// caller.
+TokenizerSpec control_token_spec(SymbolKind kind);
+
 // 263 tokens: pad, bos, eos, user, assistant, think, end of thinking (0–6), then the 256 bytes.
 Tokenizer byte_tokenizer();
 

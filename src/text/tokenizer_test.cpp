@@ -86,6 +86,29 @@ TEST(Tokenizer, SearchesTokensThatAreNotNormalizedFirst) {
   EXPECT_EQ(Tokenizer(spec).encode("abc", {.parse_special = true}), (std::vector<int32_t>{0, 4}));
 }
 
+TEST(Tokenizer, FindsAddedLettersWithoutBeingAsked) {
+  TokenizerSpec spec;
+  spec.kind = SymbolKind::kCharacters;
+  spec.vocab = {{"a", 0}, {"ü", 1}, {"é", 2}};
+  spec.added_tokens = {{3, "ü", false, true}, {4, "é", true, false}, {5, "aa", false, false}};
+  const Tokenizer tokenizer(spec);
+  EXPECT_EQ(tokenizer.encode("aaüé"), (std::vector<int32_t>{0, 0, 3, 2}));
+  EXPECT_EQ(tokenizer.encode("aaüé", {.parse_special = true}), (std::vector<int32_t>{5, 3, 4}));
+}
+
+TEST(Tokenizer, SearchesNormalizedTokensInTheNormalisedText) {
+  TokenizerSpec spec;
+  spec.kind = SymbolKind::kCharacters;
+  spec.normalizer = Normalizer::kNfc;
+  spec.vocab = {{"e", 0}, {"é", 1}, {"\u0301", 2}, {"x", 3}};
+  spec.added_tokens = {{4, "xe\u0301", false, true}, {5, "ee\u0301", false, false}};
+  const Tokenizer tokenizer(spec);
+  EXPECT_EQ(tokenizer.encode("e\u0301", {.parse_special = true}), (std::vector<int32_t>{1}));
+  EXPECT_EQ(tokenizer.encode("xéxe\u0301", {.parse_special = true}), (std::vector<int32_t>{4, 4}));
+  EXPECT_EQ(tokenizer.encode("ee\u0301", {.parse_special = true}), (std::vector<int32_t>{5}));
+  EXPECT_EQ(tokenizer.encode("eé", {.parse_special = true}), (std::vector<int32_t>{0, 1}));
+}
+
 TEST(Tokenizer, AddsBosOnlyWhenAsked) {
   const Tokenizer tokenizer = character_tokenizer("a");
   EXPECT_EQ(tokenizer.encode("a", {.add_bos = true}), (std::vector<int32_t>{1, 7}));
