@@ -15,7 +15,8 @@
 namespace fathom {
 namespace {
 
-constexpr size_t kShortPiece = 48;  // symbols; above this the heap is faster
+constexpr size_t kShortPiece = 48;  // bytes; above this the heap is faster
+constexpr size_t kKeyBytes = 15;
 constexpr uint32_t kNoRank = ~uint32_t{0};
 
 uint64_t pair_key(int32_t left, int32_t right) {
@@ -25,18 +26,6 @@ uint64_t pair_key(int32_t left, int32_t right) {
 uint64_t mix(uint64_t value) {
   value *= 0x9E3779B97F4A7C15u;
   return value ^ value >> 32;
-}
-
-uint32_t hash_bytes(std::string_view bytes) {
-  uint64_t hash = bytes.size();
-  size_t at = 0;
-  for (uint64_t word; at + 8 <= bytes.size(); at += 8) {
-    std::memcpy(&word, bytes.data() + at, 8);
-    hash = mix(hash ^ word);
-  }
-  uint64_t tail = 0;
-  std::memcpy(&tail, bytes.data() + at, bytes.size() - at);
-  return static_cast<uint32_t>(mix(hash ^ tail));
 }
 
 // Slots for an open-addressing table that stays at most 60 % full.
@@ -57,44 +46,68 @@ BpeModel::BpeModel(SymbolKind kind, const std::vector<VocabEntry>& vocab,
   add_tokens(vocab);
   if (kind_ == SymbolKind::kBytes) check_bytes();
   add_merges(merges);
+  if (kind_ == SymbolKind::kBytes) add_byte_pairs();
 }
+
+inline BpeModel::Key BpeModel::key_of(std::string_view text, size_t begin, size_t end) {
+  const size_t size = end - begin;
+  unsigned char bytes[16] = {};
+  if (begin + 16 <= text.size()) {
+    std::memcpy(bytes, text.data() + begin, 16);
+  } else {
+    std::memcpy(bytes, text.data() + begin, size);
+  }
+  Key key;
+  std::memcpy(&key.low, bytes, 8);
+  std::memcpy(&key.high, bytes + 8, 8);
+  // Words are little-endian everywhere that Fathom runs: the first bytes are the low ones.
+  if (size < 8) {
+    key.low &= (uint64_t{1} << 8 * size) - 1;
+    key.high = 0;
+  } else {
+    key.high &= (uint64_t{1} << 8 * (size - 8)) - 1;
+  }
+  key.high |= uint64_t{size} << 56;
+  return key;
+}
+
+inline size_t BpeModel::hash(const Key& key) { return mix(mix(key.low) ^ key.high); }
+
+// --- tables
 
 void BpeModel::add_tokens(const std::vector<VocabEntry>& vocab) {
   int32_t highest = -1;
   for (const VocabEntry& entry : vocab) highest = std::max(highest, entry.id);
-  const size_t ids = static_cast<size_t>(highest + 1);
-  std::vector<std::string> pieces(ids);
+  whole_ = std::make_unique<std::atomic<Whole>[]>(static_cast<size_t>(highest + 1));
+  tokens_.resize(table_size(vocab.size()));
   for (const VocabEntry& entry : vocab) {
-    std::optional<std::string> piece = piece_of(entry, kind_);
-    if (!piece) continue;
-    if (kind_ == SymbolKind::kBytes && piece->size() == 1) {
-      byte_ids_[static_cast<unsigned char>(piece->front())] = entry.id;
-    } else if (kind_ == SymbolKind::kCharacters) {
-      size_t at = 0;
-      const char32_t character = next_code_point(*piece, at);
-      if (at == piece->size()) character_ids_[character] = entry.id;
-    }
-    pieces[static_cast<size_t>(entry.id)] = std::move(*piece);
+    const std::optional<std::string> piece = piece_of(entry, kind_);
+    if (!piece || piece->empty()) continue;
+    add_token(*piece, entry.id);
+    add_symbol(*piece, entry.id);
   }
-  index_tokens(pieces);
 }
 
-void BpeModel::index_tokens(const std::vector<std::string>& pieces) {
-  token_begin_.assign(1, 0);
-  for (const std::string& piece : pieces) {
-    token_bytes_ += piece;
-    token_begin_.push_back(static_cast<uint32_t>(token_bytes_.size()));
-    longest_token_ = std::max(longest_token_, piece.size());
+void BpeModel::add_token(const std::string& piece, int32_t id) {
+  longest_token_ = std::max(longest_token_, piece.size());
+  if (piece.size() > kKeyBytes) {
+    long_tokens_[piece] = id;
+    return;
   }
-  whole_ = std::make_unique<std::atomic<Whole>[]>(pieces.size());
-  tokens_.resize(table_size(pieces.size()));
-  for (size_t id = 0; id < pieces.size(); ++id) {
-    if (pieces[id].empty()) continue;
-    const uint32_t hash = hash_bytes(pieces[id]);
-    size_t slot = hash & (tokens_.size() - 1);
-    while (tokens_[slot].id >= 0) slot = (slot + 1) & (tokens_.size() - 1);
-    tokens_[slot] = {hash, static_cast<int32_t>(id)};
+  const Key key = key_of(piece, 0, piece.size());
+  size_t slot = hash(key) & (tokens_.size() - 1);
+  while (tokens_[slot].id >= 0) slot = (slot + 1) & (tokens_.size() - 1);
+  tokens_[slot] = {key, id};
+}
+
+void BpeModel::add_symbol(const std::string& piece, int32_t id) {
+  if (kind_ == SymbolKind::kBytes) {
+    if (piece.size() == 1) byte_ids_[static_cast<unsigned char>(piece[0])] = id;
+    return;
   }
+  size_t at = 0;
+  const char32_t character = next_code_point(piece, at);
+  if (at == piece.size()) character_ids_[character] = id;
 }
 
 void BpeModel::check_bytes() const {
@@ -113,32 +126,40 @@ void BpeModel::add_merges(const std::vector<Merge>& merges) {
     const Merge& merge = merges[rank];
     const uint64_t key = pair_key(merge.left, merge.right);
     size_t slot = mix(key) & (pairs_.size() - 1);
-    while (pairs_[slot].key != kNoPair && pairs_[slot].key != key)
+    while (pairs_[slot].rank != kNoRank && pairs_[slot].key != key)
       slot = (slot + 1) & (pairs_.size() - 1);
     pairs_[slot] = {key, static_cast<uint32_t>(rank), merge.merged};
   }
 }
 
-inline const BpeModel::Pair* BpeModel::find_pair(int32_t left, int32_t right) const {
-  const uint64_t key = pair_key(left, right);
-  for (size_t slot = mix(key) & (pairs_.size() - 1); pairs_[slot].key != kNoPair;
-       slot = (slot + 1) & (pairs_.size() - 1)) {
-    if (pairs_[slot].key == key) return &pairs_[slot];
+// What every merge begins with, found without hashing.
+void BpeModel::add_byte_pairs() {
+  byte_pairs_.reserve(size_t{256} * 256);
+  for (const int32_t left : byte_ids_) {
+    for (const int32_t right : byte_ids_) byte_pairs_.push_back(&find_pair(left, right));
   }
-  return nullptr;
 }
 
-int32_t BpeModel::find_token(std::string_view bytes) const {
-  if (bytes.size() > longest_token_) return -1;
-  const uint32_t hash = hash_bytes(bytes);
-  for (size_t slot = hash & (tokens_.size() - 1); tokens_[slot].id >= 0;
-       slot = (slot + 1) & (tokens_.size() - 1)) {
-    if (tokens_[slot].hash != hash) continue;
-    const size_t id = static_cast<size_t>(tokens_[slot].id);
-    const size_t begin = token_begin_[id], end = token_begin_[id + 1];
-    if (std::string_view(token_bytes_).substr(begin, end - begin) == bytes) return tokens_[slot].id;
-  }
-  return -1;
+// A free slot, which says that there is none, ends every search.
+inline const BpeModel::Pair& BpeModel::find_pair(int32_t left, int32_t right) const {
+  const uint64_t key = pair_key(left, right);
+  size_t slot = mix(key) & (pairs_.size() - 1);
+  while (pairs_[slot].rank != kNoRank && pairs_[slot].key != key)
+    slot = (slot + 1) & (pairs_.size() - 1);
+  return pairs_[slot];
+}
+
+inline int32_t BpeModel::find_token(const Key& key) const {
+  size_t slot = hash(key) & (tokens_.size() - 1);
+  while (tokens_[slot].id >= 0 && tokens_[slot].key != key)
+    slot = (slot + 1) & (tokens_.size() - 1);
+  return tokens_[slot].id;
+}
+
+int32_t BpeModel::find_long_token(std::string_view piece) const {
+  if (piece.size() > longest_token_) return -1;
+  const auto found = long_tokens_.find(std::string(piece));
+  return found == long_tokens_.end() ? -1 : found->second;
 }
 
 int32_t BpeModel::character_id(char32_t character) const {
@@ -148,36 +169,58 @@ int32_t BpeModel::character_id(char32_t character) const {
 
 // Published vocabularies hold tokens that the merges never arrive at; which, is found out when one
 // is met. Threads that ask at once find the same.
-bool BpeModel::is_whole(int32_t id, std::string_view bytes) const {
+bool BpeModel::is_whole(int32_t id, std::string_view piece) const {
   if (ignore_merges_) return true;
   std::atomic<Whole>& known = whole_[static_cast<size_t>(id)];
   Whole whole = known.load(std::memory_order_relaxed);
   if (whole == Whole::kUnknown) {
     std::vector<int32_t> ids;
-    merge(bytes, ids);
+    merge(piece, ids);
     whole = ids.size() == 1 && ids[0] == id ? Whole::kYes : Whole::kNo;
     known.store(whole, std::memory_order_relaxed);
   }
   return whole == Whole::kYes;
 }
 
-void BpeModel::encode(std::string_view piece, std::vector<int32_t>& ids) const {
-  const int32_t id = find_token(piece);
-  if (id >= 0 && is_whole(id, piece)) {
+// --- encoding
+
+void BpeModel::encode(std::string_view text, size_t begin, size_t end, Cache* cache,
+                      std::vector<int32_t>& ids) const {
+  const std::string_view piece = text.substr(begin, end - begin);
+  if (piece.size() > kKeyBytes) {
+    const int32_t id = find_long_token(piece);
+    if (id >= 0 && is_whole(id, piece)) {
+      ids.push_back(id);
+    } else {
+      merge(piece, ids);
+    }
+    return;
+  }
+  const Key key = key_of(text, begin, end);
+  if (const int32_t id = find_token(key); id >= 0 && is_whole(id, piece)) {
     ids.push_back(id);
-  } else {
+    return;
+  }
+  if (cache == nullptr) return merge(piece, ids);
+  Cache::Entry& entry = cache->entries_[hash(key) % Cache::kEntries];
+  if (entry.count == 0 || entry.key != key) {
+    const size_t before = ids.size();
     merge(piece, ids);
+    const size_t count = ids.size() - before;
+    if (count > Cache::kIds) return;
+    entry.key = key;
+    entry.count = static_cast<int32_t>(count);
+    std::copy(ids.end() - entry.count, ids.end(), entry.ids);
+  } else {
+    ids.insert(ids.end(), entry.ids, entry.ids + entry.count);
   }
 }
 
 void BpeModel::merge(std::string_view piece, std::vector<int32_t>& ids) const {
   if (piece.size() <= kShortPiece) {
-    int32_t symbols[kShortPiece];
-    merge_short(symbols, symbols_of(piece, symbols), ids);
+    merge_short(piece, ids);
   } else {
-    std::vector<int32_t> symbols(piece.size());
-    symbols.resize(symbols_of(piece, symbols.data()));
-    merge_long(symbols, ids);
+    merge_long(piece, ids);
   }
 }
 
@@ -193,67 +236,83 @@ size_t BpeModel::symbols_of(std::string_view piece, int32_t* symbols) const {
   return count;
 }
 
+// The pair of symbols `at` and `at` + 1 before any merge.
+inline const BpeModel::Pair& BpeModel::first_pair(std::string_view piece, const int32_t* symbols,
+                                                  size_t at) const {
+  if (kind_ == SymbolKind::kCharacters) return find_pair(symbols[at], symbols[at + 1]);
+  const auto byte = [&](size_t i) { return size_t{static_cast<unsigned char>(piece[i])}; };
+  return *byte_pairs_[byte(at) * 256 + byte(at + 1)];
+}
+
 // Looks at all pairs for each merge: no memory beyond the stack, and quickest for words.
-void BpeModel::merge_short(int32_t* symbols, size_t count, std::vector<int32_t>& ids) const {
-  uint32_t ranks[kShortPiece];  // of the pair (i, i + 1)
+void BpeModel::merge_short(std::string_view piece, std::vector<int32_t>& ids) const {
+  int32_t symbols[kShortPiece];
+  uint32_t ranks[kShortPiece];  // of the pair (i, i + 1); none behind the last symbol
   int32_t merged[kShortPiece];
-  const auto rank_pair = [&](size_t i) {
-    const Pair* pair = i + 1 < count ? find_pair(symbols[i], symbols[i + 1]) : nullptr;
-    ranks[i] = pair == nullptr ? kNoRank : pair->rank;
-    merged[i] = pair == nullptr ? -1 : pair->merged;
+  size_t count = symbols_of(piece, symbols);
+  const auto set_pair = [&](size_t i, const Pair& pair) {
+    ranks[i] = pair.rank;
+    merged[i] = pair.merged;
   };
-  for (size_t i = 0; i < count; ++i) rank_pair(i);
+  for (size_t i = 0; i + 1 < count; ++i) set_pair(i, first_pair(piece, symbols, i));
   while (count > 1) {
-    const size_t best = static_cast<size_t>(std::min_element(ranks, ranks + count) - ranks);
+    const size_t best = static_cast<size_t>(std::min_element(ranks, ranks + count - 1) - ranks);
     if (ranks[best] == kNoRank) break;
     symbols[best] = merged[best];
-    const size_t behind = count - best - 2;
-    std::memmove(symbols + best + 1, symbols + best + 2, behind * sizeof *symbols);
-    std::memmove(ranks + best + 1, ranks + best + 2, behind * sizeof *ranks);
-    std::memmove(merged + best + 1, merged + best + 2, behind * sizeof *merged);
     --count;
-    rank_pair(best);
-    if (best > 0) rank_pair(best - 1);
+    for (size_t i = best + 1; i < count; ++i) {
+      symbols[i] = symbols[i + 1];
+      ranks[i] = ranks[i + 1];
+      merged[i] = merged[i + 1];
+    }
+    if (best + 1 < count) set_pair(best, find_pair(symbols[best], symbols[best + 1]));
+    if (best > 0) set_pair(best - 1, find_pair(symbols[best - 1], symbols[best]));
   }
   ids.insert(ids.end(), symbols, symbols + count);
 }
 
 // A heap of (rank, place) and a doubly linked list; a heap entry whose pair has changed is skipped.
-void BpeModel::merge_long(std::vector<int32_t>& symbols, std::vector<int32_t>& ids) const {
-  const uint32_t count = static_cast<uint32_t>(symbols.size());
+void BpeModel::merge_long(std::string_view piece, std::vector<int32_t>& ids) const {
   struct Link {
     uint32_t previous, next;
     uint32_t rank;  // of the pair that begins here
     int32_t merged;
   };
+  std::vector<int32_t> symbols(piece.size());
+  const uint32_t count = static_cast<uint32_t>(symbols_of(piece, symbols.data()));
   std::vector<Link> links(count);
-  std::vector<uint64_t> first;
-  const auto rank_pair = [&](uint32_t at) {
-    Link& link = links[at];
-    const Pair* pair = link.next < count ? find_pair(symbols[at], symbols[link.next]) : nullptr;
-    link.rank = pair == nullptr ? kNoRank : pair->rank;
-    link.merged = pair == nullptr ? -1 : pair->merged;
-    return link.rank != kNoRank;
-  };
-  const auto entry = [&](uint32_t at) { return uint64_t{links[at].rank} << 32 | at; };
-  for (uint32_t i = 0; i < count; ++i) links[i] = {i - 1, i + 1, kNoRank, -1};
+  std::vector<uint64_t> entries;
   for (uint32_t i = 0; i < count; ++i) {
-    if (rank_pair(i)) first.push_back(entry(i));
+    links[i] = {i - 1, i + 1, kNoRank, -1};
+    if (i + 1 == count) break;
+    const Pair& pair = first_pair(piece, symbols.data(), i);
+    links[i].rank = pair.rank;
+    links[i].merged = pair.merged;
+    if (pair.rank != kNoRank) entries.push_back(uint64_t{pair.rank} << 32 | i);
   }
   std::priority_queue<uint64_t, std::vector<uint64_t>, std::greater<>> heap(std::greater<>(),
-                                                                            std::move(first));
+                                                                            std::move(entries));
+  const auto look_again = [&](uint32_t at) {
+    Link& link = links[at];
+    link.rank = kNoRank;
+    if (link.next >= count) return;
+    const Pair& pair = find_pair(symbols[at], symbols[link.next]);
+    link.rank = pair.rank;
+    link.merged = pair.merged;
+    if (pair.rank != kNoRank) heap.push(uint64_t{pair.rank} << 32 | at);
+  };
   while (!heap.empty()) {
-    const uint64_t top = heap.top();
+    const uint32_t at = static_cast<uint32_t>(heap.top());
+    const uint64_t rank = heap.top() >> 32;
     heap.pop();
-    const uint32_t at = static_cast<uint32_t>(top);
-    if (links[at].rank != top >> 32) continue;
+    if (links[at].rank != rank) continue;
     const uint32_t gone = links[at].next;
     symbols[at] = links[at].merged;
     links[gone].rank = kNoRank;
     links[at].next = links[gone].next;
     if (links[at].next < count) links[links[at].next].previous = at;
-    if (rank_pair(at)) heap.push(entry(at));
-    if (at > 0 && rank_pair(links[at].previous)) heap.push(entry(links[at].previous));
+    look_again(at);
+    if (at > 0) look_again(links[at].previous);
   }
   for (uint32_t at = 0; at < count; at = links[at].next) ids.push_back(symbols[at]);
 }

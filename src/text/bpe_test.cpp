@@ -67,7 +67,13 @@ std::string random_text(Draws& random, int letters, size_t length) {
 
 std::vector<int32_t> encoded(const BpeModel& model, const std::string& text) {
   std::vector<int32_t> ids;
-  model.encode(text, ids);
+  BpeModel::Cache cache;
+  model.encode(text, 0, text.size(), nullptr, ids);
+  for (int round = 0; round < 2; ++round) {  // the second from the cache, within a longer text
+    std::vector<int32_t> again;
+    model.encode("bcb" + text + "abcacbabcabcabcabc", 3, 3 + text.size(), &cache, again);
+    EXPECT_EQ(again, ids);
+  }
   return ids;
 }
 

@@ -167,10 +167,12 @@ class Tokenizer::Encoder {
   void encode_plain(std::string_view text, std::vector<int32_t>& ids) {
     ends_.clear();
     tokenizer_.splitter.split(text, ends_);
-    size_t start = 0;
+    constexpr size_t kEnoughPieces = 500;  // for a cache to pay for its making
+    if (!cache_ && ends_.size() > kEnoughPieces) cache_.emplace();
+    size_t begin = 0;
     for (const uint32_t end : ends_) {
-      tokenizer_.model.encode(text.substr(start, end - start), ids);
-      start = end;
+      tokenizer_.model.encode(text, begin, end, cache_ ? &*cache_ : nullptr, ids);
+      begin = end;
     }
   }
 
@@ -179,6 +181,7 @@ class Tokenizer::Encoder {
   const AddedTokenFinder& raw_;
   const AddedTokenFinder& later_;
   std::vector<uint32_t> ends_;
+  std::optional<BpeModel::Cache> cache_;
 };
 
 // An unknown character leaves -1 among the ids.
