@@ -82,6 +82,7 @@ int64_t cache_bytes_per_token(const ModelConfig& c) {
 }
 
 std::string tokenizer_kind(const Tokenizer& tokenizer) {
+  if (!tokenizer.spec().merges.empty()) return "bpe";
   return tokenizer.spec().kind == SymbolKind::kBytes ? "bytes" : "characters";
 }
 

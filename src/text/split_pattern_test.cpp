@@ -156,7 +156,8 @@ TEST(Splitter, TakesATimeProportionalToTheTextWhateverItIs) {
       std::vector<uint32_t> ends;
       splitter.split(text, ends);
       EXPECT_EQ(ends.back(), text.size());
-      EXPECT_LT(timer.seconds(), 5.0) << rule.back().pattern;  // a quadratic one takes many minutes
+      EXPECT_LT(timer.seconds(), 20.0)
+          << rule.back().pattern;  // a quadratic one takes many minutes
     }
   }
 }

@@ -4,8 +4,9 @@
 #   tests/reference/run.sh BUILD_FOLDER [MODEL_FOLDER...]
 #
 # Checks the stored vectors against what the installed implementations compute here, then compares
-# BUILD_FOLDER/fathom with them on each tiny model and on the model folders given. Exits 77 with the
-# reason where Python or its packages are not to be had. FATHOM_REFERENCE_VENV names the environment.
+# BUILD_FOLDER/fathom with them on each tiny model, on the model folders given and on tokenizers.
+# Exits 77 with the reason where Python or its packages are not to be had. FATHOM_REFERENCE_VENV names
+# the environment, FATHOM_SHARED_DIR the folder with data/tokenizers.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,5 +29,12 @@ families="llama_mha llama_gqa llama_mqa llama_tied deepseek_v3_q_lora deepseek_v
 folders=()
 for family in $families; do folders+=("$here/../vectors/$family"); done
 "$python" "$here/compare.py" "${folders[@]}" "$@" --fathom "$build/fathom" || status=1
+
+"$python" "$here/tokenizer_training_compare.py" --fathom "$build/fathom" || status=1
+tokenizers=${FATHOM_SHARED_DIR:-$here/../../../shared}/data/tokenizers
+if [ -d "$tokenizers" ]; then
+  "$python" "$here/tokenizers_compare.py" --megabytes 2 --adversarial-kilobytes 50 --fathom "$build/fathom" \
+            --data "$tokenizers" || status=1
+fi
 
 exit $status

@@ -44,8 +44,10 @@ def _piece(rng, kind):
     return _words(rng, kind) + rng.choice(SPACES + ["", "", ""])
 
 
-def document(rng, size):
-    kinds = ["english", "code", "emoji", "added", "runs"] + list(SCRIPTS)
+KINDS = ["english", "code", "emoji", "added", "runs"] + list(SCRIPTS)
+
+
+def document(rng, size, kinds=KINDS):
     main = rng.sample(kinds, rng.choice([1, 1, 2, 3, len(kinds)]))
     parts, length = [], 0
     while length < size:
@@ -58,12 +60,12 @@ def document(rng, size):
     return b"".join(parts)[:size]
 
 
-def documents(seed, total):
+def documents(seed, total, kinds=KINDS):
     rng = random.Random(seed)
     made = 0
     while made < total:
         size = rng.choice([rng.randint(0, 64), rng.randint(64, 4096), 65536, 65536, rng.randint(4096, 65536)])
-        yield document(rng, size)
+        yield document(rng, size, kinds)
         made += size
 
 
