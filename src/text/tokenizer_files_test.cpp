@@ -7,6 +7,7 @@
 #include "io/files.h"
 #include "io/json.h"
 #include "text/chat.h"
+#include "text/testing.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_presets.h"
 
@@ -132,6 +133,44 @@ TEST(TokenizerFiles, RefusesFilesThatAreDamaged) {
   EXPECT_NE(refusal(changed([](Json& f) { f["model"]["vocab"]["<think>"] = 99; })), "not refused");
   EXPECT_NE(refusal(whole, R"({"eos_token": "<nowhere>"})"), "not refused");
   EXPECT_NE(refusal(whole, R"({"eos_token": 5})"), "not refused");
+}
+
+// Bytes changed, taken out or doubled: such a file is read or refused, and what is read encodes.
+TEST(TokenizerFiles, ReadsOrRefusesDamagedFilesWhateverTheDamage) {
+  Draws draws(1);
+  const std::string whole =
+      read_file(FATHOM_SOURCE_DIR "/tests/vectors/tokenizers/deepseek-v3.json");
+  int read = 0, refused = 0;
+  for (int round = 0; round < 400; ++round) {
+    std::string text = whole;
+    for (uint64_t edits = 1 + draws.below(3); edits > 0; --edits) {
+      const size_t at = draws.below(text.size()), length = 1 + draws.below(12);
+      switch (draws.below(4)) {
+        case 0:
+          text[at] = static_cast<char>(draws.below(256));
+          break;
+        case 1:
+          text.erase(at, length);
+          break;
+        case 2:
+          text.insert(at, text.substr(draws.below(text.size()), length));
+          break;
+        default:
+          text[at] = "0123456789\"{}[],: "[draws.below(18)];
+          break;
+      }
+    }
+    try {
+      const Tokenizer tokenizer = Tokenizer::from_json(text, "", "damaged");
+      tokenizer.decode(
+          tokenizer.encode("The 3 cafés <think>\n你好 🦙", {.parse_special = true}));
+      ++read;
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(read, 5);
+  EXPECT_GT(refused, 20);
 }
 
 TEST(TokenizerFiles, AFolderWithoutTokenizerIsAFaultOfTheModelFolder) {
