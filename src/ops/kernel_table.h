@@ -46,8 +46,17 @@ struct RopeShape {
   bool interleaved = false;    // pairs (2i, 2i+1), the form of MLA; otherwise (i, i + dim/2)
 };
 
-// How experts are chosen (DeepSeek-V3, arXiv:2412.19437, eq. 13-16; spec names are the config.json
-// keys).
+// How a gate's logits become scores: each alone, or over all experts (before any group is left
+// out).
+enum class ScoringFunc : uint8_t { kSigmoid, kSoftmax };
+
+// How experts are chosen from their scores: the largest of all; the largest within the topk_group
+// groups of the best single scores (V2); or, by score + bias, within the groups of the best two
+// (V3).
+enum class TopkMethod : uint8_t { kNoauxTc, kGreedy, kGroupLimitedGreedy };
+
+// How experts are chosen (DeepSeek-V3, arXiv:2412.19437, eq. 13-16; DeepSeek-V2, arXiv:2405.04434,
+// eq. 20-22; names are the config.json keys).
 struct RouteShape {
   int64_t n_routed_experts = 0, num_experts_per_tok = 0;
   int64_t n_group = 1, topk_group = 1;
@@ -55,6 +64,11 @@ struct RouteShape {
   double routed_scaling_factor = 1;
   double balance_alpha =
       0;  // weight of the sequence-wise balance loss, whose gradient is added in backward
+  ScoringFunc scoring_func = ScoringFunc::kSigmoid;
+  TopkMethod topk_method = TopkMethod::kNoauxTc;
+
+  // Groups between which the choice is made: one where the method knows none.
+  int64_t groups() const { return topk_method == TopkMethod::kGreedy ? 1 : n_group; }
 };
 
 // Consecutive weights of a softmax that have a common sum, for walking a row when sampling.
@@ -153,7 +167,7 @@ struct KernelTable : BasicKernels {
   void (*mla_keys_backward)(Stream*, ConstView dk, ConstView dv, int64_t heads, View dkv,
                             View dk_rope) = nullptr;
 
-  // logits [tokens, experts], bias [experts] -> score [tokens, experts] (sigmoid), expert [tokens,
+  // logits [tokens, experts], bias [experts] or empty -> score [tokens, experts], expert [tokens,
   // k] i32 best first (ties to the lower id), weight [tokens, k].
   void (*topk_route)(Stream*, ConstView logits, ConstView bias, const RouteShape&, View score,
                      View expert, View weight) = nullptr;

@@ -1,6 +1,7 @@
 // Routing on the CPU: scores and the balance gradient by vectors, the choice by insertion into a
 // list of k.
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "ops/parallel.h"
@@ -29,6 +30,21 @@ void route_sigmoid(const float* x, float* y, int64_t count) {
   });
 }
 
+// y = softmax(x); a NaN anywhere makes all of it NaN.
+void route_softmax(const float* x, float* y, int64_t count) {
+  const F32 d;
+  float largest = -std::numeric_limits<float>::infinity();
+  for (int64_t i = 0; i < count; ++i) largest = x[i] > largest ? x[i] : largest;
+  const VF32 top = hn::Set(d, largest);
+  map(x, y, count, [&](VF32 v) HWY_ATTR { return exp_of(hn::Sub(v, top)); });
+  const VF32 sum = sum_vectors(
+      count, hn::Zero(d),
+      [&](VF32 s, int64_t i) HWY_ATTR { return hn::Add(s, hn::LoadU(d, y + i)); },
+      [&](VF32 s, int64_t i, int64_t n) HWY_ATTR { return hn::Add(s, load_part(y + i, n)); });
+  const VF32 all = hn::Set(d, hn::GetLane(hn::SumOfLanes(d, sum)));
+  map(y, y, count, [&](VF32 v) HWY_ATTR { return hn::Div(v, all); });
+}
+
 // The sums of s and of load · s.
 void route_load_sums(const float* s, const float* load, int64_t count, float* sum_s,
                      float* sum_load) {
@@ -45,13 +61,15 @@ void route_load_sums(const float* s, const float* load, int64_t count, float* su
   *sum_load = hn::GetLane(hn::SumOfLanes(d, dot));
 }
 
-// dlogits += factor · (load − expected) · s · (1 − s)
-void route_add_balance(const float* s, const float* load, int64_t count, float factor,
+// dlogits += factor · (load − expected) · s · (1 − curb · s); curb is 1 for a sigmoid, 0 for a
+// softmax.
+void route_add_balance(const float* s, const float* load, int64_t count, float curb, float factor,
                        float expected, float* dlogits) {
   const F32 d;
   const VF32 scale = hn::Set(d, factor), mean = hn::Set(d, expected), one = hn::Set(d, 1.0f);
+  const VF32 curbed = hn::Set(d, curb);
   const auto add = [&](VF32 score, VF32 f, VF32 before) HWY_ATTR {
-    const VF32 slope = hn::Mul(score, hn::Sub(one, score));
+    const VF32 slope = hn::Mul(score, hn::NegMulAdd(curbed, score, one));
     return hn::MulAdd(hn::Mul(scale, hn::Sub(f, mean)), slope, before);
   };
   for_each_vector(
@@ -75,6 +93,7 @@ HWY_AFTER_NAMESPACE();
 namespace fathom::cpu {
 
 HWY_EXPORT(route_sigmoid);
+HWY_EXPORT(route_softmax);
 HWY_EXPORT(route_load_sums);
 HWY_EXPORT(route_add_balance);
 
@@ -116,44 +135,54 @@ class BestList {
 class Chooser {
  public:
   explicit Chooser(const RouteShape& shape)
-      : shape_(shape), experts_(shape.num_experts_per_tok), groups_(shape.topk_group) {
-    if (shape.n_group > 1) allowed_.resize(static_cast<size_t>(shape.n_group));
+      : n_group_(shape.groups()),
+        best_two_(shape.topk_method == TopkMethod::kNoauxTc),
+        experts_(shape.num_experts_per_tok),
+        groups_(n_group_ > 1 ? shape.topk_group : 0),
+        choice_(static_cast<size_t>(shape.n_routed_experts)) {
+    if (n_group_ > 1) allowed_.resize(static_cast<size_t>(n_group_));
   }
 
+  // `bias` may be null.
   const std::vector<int32_t>& choose(const float* score, const float* bias) {
-    const int64_t size = shape_.n_routed_experts / shape_.n_group;
-    if (shape_.n_group > 1) choose_groups(score, bias, size);
+    const auto experts = static_cast<int64_t>(choice_.size());
+    const int64_t size = experts / n_group_;
+    for (int64_t e = 0; e < experts; ++e)
+      choice_[static_cast<size_t>(e)] = bias ? score[e] + bias[e] : score[e];
+    if (n_group_ > 1) choose_groups(size);
     experts_.clear();
-    for (int64_t g = 0; g < shape_.n_group; ++g) {
-      if (shape_.n_group > 1 && !allowed_[static_cast<size_t>(g)]) continue;
+    for (int64_t g = 0; g < n_group_; ++g) {
+      if (n_group_ > 1 && !allowed_[static_cast<size_t>(g)]) continue;
       for (int64_t e = g * size; e < (g + 1) * size; ++e)
-        experts_.offer(score[e] + bias[e], static_cast<int32_t>(e));
+        experts_.offer(choice_[static_cast<size_t>(e)], static_cast<int32_t>(e));
     }
     return experts_.ids();
   }
 
  private:
-  void choose_groups(const float* score, const float* bias, int64_t size) {
+  void choose_groups(int64_t size) {
     groups_.clear();
-    for (int64_t g = 0; g < shape_.n_group; ++g) {
-      float first = score[g * size] + bias[g * size], second = 0;
+    for (int64_t g = 0; g < n_group_; ++g) {
+      const float* choice = choice_.data() + g * size;
+      float first = choice[0], second = 0;
       for (int64_t i = 1; i < size; ++i) {
-        const float choice = score[g * size + i] + bias[g * size + i];
-        if (choice > first) {
+        if (choice[i] > first) {
           second = first;
-          first = choice;
-        } else if (i == 1 || choice > second) {
-          second = choice;
+          first = choice[i];
+        } else if (i == 1 || choice[i] > second) {
+          second = choice[i];
         }
       }
-      groups_.offer(first + second, static_cast<int32_t>(g));
+      groups_.offer(best_two_ ? first + second : first, static_cast<int32_t>(g));
     }
     std::fill(allowed_.begin(), allowed_.end(), uint8_t{0});
     for (const int32_t g : groups_.ids()) allowed_[static_cast<size_t>(g)] = 1;
   }
 
-  const RouteShape& shape_;
+  int64_t n_group_;
+  bool best_two_;  // a group's score is the sum of its two best, not its best
   BestList experts_, groups_;
+  std::vector<float> choice_;
   std::vector<uint8_t> allowed_;
 };
 
@@ -176,16 +205,22 @@ void weights_backward(const float* score, const int32_t* expert, const float* dw
   const int64_t k = shape.num_experts_per_tok;
   const auto scale = static_cast<float>(shape.routed_scaling_factor);
   std::fill_n(dlogits, shape.n_routed_experts, 0.0f);
-  float sum = 1, mean = 0;
-  if (shape.norm_topk_prob && k > 1) {
+  const bool softmax = shape.scoring_func == ScoringFunc::kSoftmax;
+  const bool normalise = shape.norm_topk_prob && k > 1;
+  float sum = 1, mean = 0, dot = 0;
+  if (normalise) {
     sum = kTiny;
     for (int64_t i = 0; i < k; ++i) sum += score[expert[i]];
     for (int64_t i = 0; i < k; ++i) mean += dweight[i] * (score[expert[i]] / sum);
   }
   for (int64_t i = 0; i < k; ++i) {
     const float s = score[expert[i]];
-    dlogits[expert[i]] = scale * (s / sum) * (dweight[i] - mean) * (1.0f - s);
+    const float slope = scale * (s / sum) * (dweight[i] - mean);
+    dlogits[expert[i]] = softmax ? slope : slope * (1.0f - s);
+    dot += slope;
   }
+  if (!softmax || normalise) return;
+  for (int64_t e = 0; e < shape.n_routed_experts; ++e) dlogits[e] -= score[e] * dot;
 }
 
 // f of eq. 18 for each sequence: [sequences, n_routed_experts].
@@ -217,18 +252,21 @@ size_t sequence_of(const int32_t* starts, size_t sequences, int64_t t) {
 // About 2 ns for each expert of each token, most of it in the choice.
 void topk_route(Stream* stream, ConstView logits, ConstView bias, const RouteShape& shape,
                 View score, View expert, View weight) {
-  if (logits.dtype != DType::kF32 || bias.dtype != DType::kF32) {
+  if (logits.dtype != DType::kF32 || (bias && bias.dtype != DType::kF32)) {
     return reference::topk_route(stream, logits, bias, shape, score, expert, weight);
   }
-  const auto sigmoid = HWY_DYNAMIC_DISPATCH(route_sigmoid);
+  const auto scores = shape.scoring_func == ScoringFunc::kSoftmax
+                          ? HWY_DYNAMIC_DISPATCH(route_softmax)
+                          : HWY_DYNAMIC_DISPATCH(route_sigmoid);
+  const float* added = bias ? bias.row<float>(0) : nullptr;
   for_each_piece(logits.rows(), piece_rows(logits.cols()), logits.cols(),
                  [&](int64_t begin, int64_t end) {
                    Chooser chooser(shape);
                    for (int64_t t = begin; t < end; ++t) {
                      float* s = score.row<float>(t);
-                     sigmoid(logits.row<float>(t), s, logits.cols());
-                     write_weights(s, chooser.choose(s, bias.row<float>(0)), shape,
-                                   expert.row<int32_t>(t), weight.row<float>(t));
+                     scores(logits.row<float>(t), s, logits.cols());
+                     write_weights(s, chooser.choose(s, added), shape, expert.row<int32_t>(t),
+                                   weight.row<float>(t));
                    }
                  });
 }
@@ -247,6 +285,7 @@ void topk_route_backward(Stream* stream, ConstView score, ConstView expert, Cons
       balance ? load_fractions(expert, first, sequences, shape) : std::vector<float>();
   const auto sums = HWY_DYNAMIC_DISPATCH(route_load_sums);
   const auto add_balance = HWY_DYNAMIC_DISPATCH(route_add_balance);
+  const float curb = shape.scoring_func == ScoringFunc::kSoftmax ? 0.0f : 1.0f;
   const int64_t experts = shape.n_routed_experts;
   for_each_piece(score.rows(), piece_rows(experts), experts, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
@@ -263,7 +302,7 @@ void topk_route_backward(Stream* stream, ConstView score, ConstView expert, Cons
       const double share = static_cast<double>(sequence_weight[sequence]);
       const auto factor =
           static_cast<float>(shape.balance_alpha * share / (tokens * static_cast<double>(sum)));
-      add_balance(s, f, experts, factor, dot / sum, out);
+      add_balance(s, f, experts, curb, factor, dot / sum, out);
     }
   });
 }

@@ -1,5 +1,6 @@
-// Routing in plain loops: the specification.            DeepSeek-V3 (arXiv:2412.19437), eq. 13-16
-// and 17-20
+// Routing in plain loops: the specification.    DeepSeek-V3 (arXiv:2412.19437), eq. 13-20;
+//                                               DeepSeek-V2 (arXiv:2405.04434), eq. 20-25
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -29,16 +30,16 @@ int64_t take_best(const std::vector<T>& value, std::vector<bool>& candidate) {
   return best;
 }
 
-// The sum of the two largest biased scores of each group.
+// The score of each group: the sum of its `best` largest choices.
 template <class T>
-std::vector<T> group_scores(const std::vector<T>& choice, int64_t n_group) {
+std::vector<T> group_scores(const std::vector<T>& choice, int64_t n_group, size_t best) {
   const size_t groups = static_cast<size_t>(n_group), size = choice.size() / groups;
   std::vector<T> sums(groups);
   for (size_t g = 0; g < groups; ++g) {
     const auto begin = choice.begin() + static_cast<std::ptrdiff_t>(g * size);
     const std::vector<T> members(begin, begin + static_cast<std::ptrdiff_t>(size));
     std::vector<bool> candidate(size, true);
-    for (size_t i = 0; i < 2 && i < size; ++i)
+    for (size_t i = 0; i < best && i < size; ++i)
       sums[g] += members[static_cast<size_t>(take_best(members, candidate))];
   }
   return sums;
@@ -47,9 +48,10 @@ std::vector<T> group_scores(const std::vector<T>& choice, int64_t n_group) {
 // Which experts may be chosen: all, or those of the topk_group best groups.
 template <class T>
 std::vector<bool> eligible(const std::vector<T>& choice, const RouteShape& shape) {
-  if (shape.n_group <= 1) return std::vector<bool>(choice.size(), true);
+  if (shape.groups() <= 1) return std::vector<bool>(choice.size(), true);
   std::vector<bool> allowed(choice.size(), false);
-  const std::vector<T> sums = group_scores(choice, shape.n_group);
+  const std::vector<T> sums =
+      group_scores(choice, shape.groups(), shape.topk_method == TopkMethod::kNoauxTc ? 2 : 1);
   std::vector<bool> group_free(sums.size(), true);
   const size_t size = choice.size() / sums.size();
   for (int64_t i = 0; i < shape.topk_group; ++i) {
@@ -60,14 +62,26 @@ std::vector<bool> eligible(const std::vector<T>& choice, const RouteShape& shape
 }
 
 template <class T>
+void scores_of(const T* logits, const RouteShape& shape, T* score) {
+  const int64_t experts = shape.n_routed_experts;
+  if (shape.scoring_func == ScoringFunc::kSigmoid) {
+    for (int64_t e = 0; e < experts; ++e) score[e] = T{1} / (T{1} + std::exp(-logits[e]));
+    return;
+  }
+  const T largest = *std::max_element(logits, logits + experts);
+  T sum = 0;
+  for (int64_t e = 0; e < experts; ++e) sum += score[e] = std::exp(logits[e] - largest);
+  for (int64_t e = 0; e < experts; ++e) score[e] /= sum;
+}
+
+template <class T>
 void route_row(const T* logits, ConstView bias, const RouteShape& shape, T* score, int32_t* expert,
                T* weight) {
   const size_t experts = static_cast<size_t>(shape.n_routed_experts);
-  std::vector<T> choice(experts);
-  for (size_t e = 0; e < experts; ++e) {
-    score[e] = T{1} / (T{1} + std::exp(-logits[e]));
-    choice[e] = score[e] + static_cast<T>(element(bias, 0, static_cast<int64_t>(e)));
-  }
+  scores_of(logits, shape, score);
+  std::vector<T> choice(score, score + experts);
+  for (size_t e = 0; bias && e < experts; ++e)
+    choice[e] += static_cast<T>(element(bias, 0, static_cast<int64_t>(e)));
   std::vector<bool> candidate = eligible(choice, shape);
   const int64_t k = shape.num_experts_per_tok;
   T sum = 0;
@@ -83,27 +97,31 @@ void route_row(const T* logits, ConstView bias, const RouteShape& shape, T* scor
   }
 }
 
-// d logits of one token from d weights; experts that were not chosen get 0.
+// d logits of one token from d weights. Through sigmoids only the chosen experts get any; through a
+// softmax all do, unless the weights are normalised over the chosen, which cancels the other terms.
 template <class T>
 void route_row_backward(const T* score, const int32_t* expert, const T* dweight,
                         const RouteShape& shape, T* dlogits) {
   for (int64_t e = 0; e < shape.n_routed_experts; ++e) dlogits[e] = 0;
   const int64_t k = shape.num_experts_per_tok;
   const T scale = static_cast<T>(shape.routed_scaling_factor);
-  if (!(shape.norm_topk_prob && k > 1)) {
-    for (int64_t i = 0; i < k; ++i) {
-      const T s = score[expert[i]];
-      dlogits[expert[i]] = scale * dweight[i] * s * (T{1} - s);
-    }
-    return;
+  const bool normalise = shape.norm_topk_prob && k > 1;
+  T sum = 1, mean = 0;  // mean: the average of dweight, each weighing its share
+  if (normalise) {
+    sum = static_cast<T>(kTiny);
+    for (int64_t i = 0; i < k; ++i) sum += score[expert[i]];
+    for (int64_t i = 0; i < k; ++i) mean += dweight[i] * (score[expert[i]] / sum);
   }
-  T sum = static_cast<T>(kTiny), mean = 0;  // mean: the average of dweight, each weighing its share
-  for (int64_t i = 0; i < k; ++i) sum += score[expert[i]];
-  for (int64_t i = 0; i < k; ++i) mean += dweight[i] * (score[expert[i]] / sum);
+  const bool softmax = shape.scoring_func == ScoringFunc::kSoftmax;
+  T dot = 0;  // sum of score · d score
   for (int64_t i = 0; i < k; ++i) {
     const T s = score[expert[i]];
-    dlogits[expert[i]] = scale * (s / sum) * (dweight[i] - mean) * (T{1} - s);
+    const T slope = scale * (s / sum) * (dweight[i] - mean);  // s · d score
+    dlogits[expert[i]] = softmax ? slope : slope * (T{1} - s);
+    dot += slope;
   }
+  if (!softmax || normalise) return;
+  for (int64_t e = 0; e < shape.n_routed_experts; ++e) dlogits[e] -= score[e] * dot;
 }
 
 // f_i = E / (k T) · #(tokens of the sequence that picked i)
@@ -132,7 +150,8 @@ double expected_load(ConstView score, int64_t t, const std::vector<double>& load
   return dot / sum;
 }
 
-// Adds alpha · share / T · (f_j − sum_i f_i p_i) · p_j · (1 − s_j): f is a constant of the choice.
+// Adds alpha · share / T · (f_j − sum_i f_i p_i) · p_j · (1 − s_j), without the last factor for a
+// softmax: f is a constant of the choice.
 template <class T>
 void add_balance_gradient(ConstView score, ConstView expert, int64_t begin, int64_t end,
                           double share, const RouteShape& shape, View dlogits) {
@@ -144,7 +163,8 @@ void add_balance_gradient(ConstView score, ConstView expert, int64_t begin, int6
     const double expected = expected_load(score, t, load, sum);
     for (size_t e = 0; e < load.size(); ++e) {
       const double s = element(score, t, static_cast<int64_t>(e));
-      dlogits.row<T>(t)[e] += static_cast<T>(factor * (load[e] - expected) * (s / sum) * (1 - s));
+      const double slope = shape.scoring_func == ScoringFunc::kSoftmax ? s : s * (1 - s);
+      dlogits.row<T>(t)[e] += static_cast<T>(factor * (load[e] - expected) * slope / sum);
     }
   }
 }

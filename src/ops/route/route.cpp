@@ -14,6 +14,7 @@ void check_shape(const RouteShape& shape) {
   const int64_t experts = shape.n_routed_experts, k = shape.num_experts_per_tok;
   FATHOM_CHECK(experts > 0 && k > 0 && k <= experts, "topk_route: num_experts_per_tok is ", k,
                " but n_routed_experts is ", experts, "; expected 1 to n_routed_experts");
+  if (shape.groups() == 1) return;
   FATHOM_CHECK(shape.n_group >= 1 && experts % shape.n_group == 0, "topk_route: n_routed_experts ",
                experts, " does not fall into n_group ", shape.n_group, " groups of equal size");
   FATHOM_CHECK(shape.topk_group >= 1 && shape.topk_group <= shape.n_group,
@@ -24,17 +25,26 @@ void check_shape(const RouteShape& shape) {
                " experts cannot give num_experts_per_tok = ", k, " choices; raise topk_group");
 }
 
+void check_bias(const Tensor& bias, const RouteShape& shape) {
+  if (shape.topk_method != TopkMethod::kNoauxTc) {
+    FATHOM_CHECK(!bias, "topk_route: e_score_correction_bias is ", bias.shape(),
+                 ", expected none: only topk_method noaux_tc adds one");
+    return;
+  }
+  FATHOM_CHECK(bias && bias.shape().elements() == shape.n_routed_experts,
+               "topk_route: e_score_correction_bias is ", bias ? bias.shape() : Shape{},
+               ", expected [", shape.n_routed_experts, "]");
+  FATHOM_CHECK(bias.dtype() == DType::kF32 || bias.dtype() == DType::kF64,
+               "topk_route: e_score_correction_bias is ", info(bias.dtype()).name,
+               ", expected f32: a rounded bias changes the choice");
+}
+
 void check_inputs(const Tensor& logits, const Tensor& bias, const RouteShape& shape,
                   std::span<const int32_t> starts, std::span<const float> sequence_share) {
   FATHOM_CHECK(logits.shape().rank() == 2 && logits.cols() == shape.n_routed_experts,
                "topk_route: logits are ", logits.shape(),
                ", expected [tokens, n_routed_experts = ", shape.n_routed_experts, "]");
-  FATHOM_CHECK(bias.shape().elements() == shape.n_routed_experts,
-               "topk_route: e_score_correction_bias is ", bias.shape(), ", expected [",
-               shape.n_routed_experts, "]");
-  FATHOM_CHECK(bias.dtype() == DType::kF32 || bias.dtype() == DType::kF64,
-               "topk_route: e_score_correction_bias is ", info(bias.dtype()).name,
-               ", expected f32: a rounded bias changes the choice");
+  check_bias(bias, shape);
   if (shape.balance_alpha <= 0) return;
   FATHOM_CHECK(!starts.empty() && starts.front() == 0 && starts.back() == logits.rows(),
                "topk_route: ", logits.rows(), " rows need sequence starts from 0 to ",
@@ -90,8 +100,8 @@ Routed topk_route(Pass& pass, const Tensor& logits, const Tensor& bias, const Ro
   const int64_t tokens = logits.rows(), k = shape.num_experts_per_tok;
   Tensor score = pass.empty({tokens, shape.n_routed_experts}, logits.dtype());
   Routed routed{pass.empty({tokens, k}, DType::kI32), pass.empty({tokens, k}, logits.dtype())};
-  pass.kernels.topk_route(pass.stream, logits.read(), bias.read(), shape, score.write(),
-                          routed.expert.write(), routed.weight.write());
+  pass.kernels.topk_route(pass.stream, logits.read(), bias ? bias.read() : ConstView{}, shape,
+                          score.write(), routed.expert.write(), routed.weight.write());
   if (!follow.empty()) follow_choice(score, follow, shape, routed);
   if (shape.balance_alpha > 0 && pass.stats != nullptr) {
     pass.stats->balance_loss +=

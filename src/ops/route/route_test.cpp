@@ -43,9 +43,29 @@ Routed route(Pass& pass, const Tensor& logits, const Tensor& bias, const RouteSh
   return topk_route(pass, logits, bias, shape, starts, std::vector<float>{1.0f});
 }
 
+// The V2 line: softmax scores, no bias, weights as they are.
+RouteShape softmax_shape(int64_t experts, int64_t k, int64_t n_group = 1, int64_t topk_group = 1) {
+  RouteShape shape = route_shape(experts, k, n_group, topk_group);
+  shape.scoring_func = ScoringFunc::kSoftmax;
+  shape.topk_method = n_group > 1 ? TopkMethod::kGroupLimitedGreedy : TopkMethod::kGreedy;
+  shape.norm_topk_prob = false;
+  return shape;
+}
+
+// A null tensor where the method adds no bias.
+Tensor bias_tensor(Pass& pass, const RouteShape& shape, const std::vector<double>& values) {
+  if (shape.topk_method != TopkMethod::kNoauxTc) return {};
+  return from_values(pass, {shape.n_routed_experts}, DType::kF32, values);
+}
+
+Tensor random_bias(Pass& pass, const RouteShape& shape, double scale) {
+  if (shape.topk_method != TopkMethod::kNoauxTc) return {};
+  return random_tensor(pass, {shape.n_routed_experts}, DType::kF32, 2, scale);
+}
+
 // One token through the references in f64, f32 and the fast kernels in f32.
 struct OneToken {
-  std::vector<double> logits, bias;
+  std::vector<double> logits, bias;  // bias empty where the method adds none
   RouteShape shape;
   std::vector<double> expert, weight;
   double tolerance = 1e-6;
@@ -57,8 +77,8 @@ void expect_choice(const OneToken& c) {
       TestPass pass(table);
       const auto experts = static_cast<int64_t>(c.logits.size());
       const Tensor logits = from_values(pass.plain, {1, experts}, dtype, c.logits);
-      const Tensor bias = from_values(pass.plain, {experts}, DType::kF32, c.bias);
-      const Routed routed = route(pass.plain, logits, bias, c.shape);
+      const Routed routed =
+          route(pass.plain, logits, bias_tensor(pass.plain, c.shape, c.bias), c.shape);
       EXPECT_EQ(to_doubles(routed.expert), c.expert);
       const Tensor want =
           from_values(pass.plain, {1, c.shape.num_experts_per_tok}, dtype, c.weight);
@@ -79,6 +99,52 @@ TEST(Route, LimitsTheChoiceToTheBestGroups) {
 TEST(Route, ChoosesAmongAllExpertsWithoutGroups) {
   OneToken c{kLogits, kBias, route_shape(8, 3), {0, 6, 7}, {0.5498340, 0.5744425, 0.5866176}};
   c.shape.norm_topk_prob = false;
+  expect_choice(c);
+}
+
+// Softmax over all experts of kLogits.
+const std::vector<double> kSoftmaxScores = {0.0802879, 0.1974764, 0.0440629, 0.1616800,
+                                            0.3255835, 0.0088962, 0.0887319, 0.0932812};
+
+TEST(Route, SoftmaxScoresAreOverAllExperts) {
+  OneToken c{kLogits, {}, softmax_shape(8, 8), {4, 1, 3, 7, 6, 0, 2, 5}, {}};
+  for (const double expert : c.expert)
+    c.weight.push_back(kSoftmaxScores[static_cast<size_t>(expert)]);
+  c.tolerance = 1e-5;  // the seventh digit of the smallest
+  expect_choice(c);
+}
+
+TEST(Route, GreedyTakesTheLargestSoftmaxScores) {
+  OneToken c{kLogits, {}, softmax_shape(8, 3), {4, 1, 3}, {0.3255835, 0.1974764, 0.1616800}};
+  expect_choice(c);
+  c.shape.n_group = 4;  // of no meaning to this method
+  c.shape.topk_group = 1;
+  expect_choice(c);
+  c.shape.routed_scaling_factor = 16;
+  c.weight = {5.2093363, 3.1596222, 2.5868800};
+  expect_choice(c);
+}
+
+// A group's score is its largest: the sum of the two best would keep group 3 instead of 0.
+TEST(Route, GroupLimitedGreedyKeepsTheGroupsOfTheLargestScores) {
+  OneToken c{kLogits, {}, softmax_shape(8, 3, 4, 2), {4, 1, 0}, {5.2093363, 3.1596222, 1.2846065}};
+  c.shape.routed_scaling_factor = 16;
+  expect_choice(c);
+  OneToken pair{{2, -1, 1.8, 1.7, 0, 0, 0, 0}, {}, softmax_shape(8, 2, 4, 1), {0, 1}, {}};
+  pair.weight = {0.3173921, 0.01580202};
+  expect_choice(pair);
+}
+
+// Both the division and the factor: the later official class.
+TEST(Route, NormalisedSoftmaxWeightsAreScaledToo) {
+  OneToken c{kLogits, {}, softmax_shape(8, 3), {4, 1, 3}, {1.1887124, 0.7209905, 0.5902971}};
+  c.shape.norm_topk_prob = true;
+  c.shape.routed_scaling_factor = 2.5;
+  expect_choice(c);
+}
+
+TEST(Route, SoftmaxHoldsForLogitsFarFromZero) {
+  OneToken c{{1000, 999, -1000, 998}, {}, softmax_shape(4, 2), {0, 1}, {0.6652410, 0.2447285}};
   expect_choice(c);
 }
 
@@ -266,7 +332,7 @@ void expect_gradient(const RouteShape& shape, const std::vector<int32_t>& starts
   TestPass pass;
   const int64_t tokens = starts.back(), experts = shape.n_routed_experts;
   Tensor logits = random_tensor(pass.plain, {tokens, experts}, DType::kF64, 1);
-  const Tensor bias = random_tensor(pass.plain, {experts}, DType::kF32, 2, 0.1);
+  const Tensor bias = random_bias(pass.plain, shape, 0.1);
   const Tensor seed =
       random_tensor(pass.plain, {tokens, shape.num_experts_per_tok}, DType::kF64, 3);
   const auto value = [&] {
@@ -304,10 +370,22 @@ TEST(Route, GradientEqualsDifferences) {
   expect_gradient(route_shape(7, 1), {0, 5}, {1});
 }
 
+TEST(Route, GradientThroughASoftmaxEqualsDifferences) {
+  RouteShape shape = softmax_shape(8, 3, 4, 2);
+  shape.routed_scaling_factor = 16;
+  expect_gradient(shape, {0, 5}, {1});
+  shape.norm_topk_prob = true;
+  expect_gradient(shape, {0, 5}, {1});
+  expect_gradient(softmax_shape(7, 1), {0, 5}, {1});
+}
+
 TEST(RouteBalance, GradientEqualsDifferences) {
   RouteShape shape = route_shape(6, 2);
   shape.balance_alpha = 0.7;
   expect_gradient(shape, {0, 4, 4, 9}, {0.3f, 0.2f, 0.5f});
+  RouteShape softmax = softmax_shape(6, 2);
+  softmax.balance_alpha = 0.7;
+  expect_gradient(softmax, {0, 4, 4, 9}, {0.3f, 0.2f, 0.5f});
 }
 
 TEST(RouteBalance, CountsItsValueOnlyWhereStatisticsAreKept) {
@@ -378,16 +456,21 @@ struct Case {
   int64_t tokens, experts, k, n_group, topk_group;
   bool slice;
   bool normalise;
+  bool softmax = false;
 };
 
-constexpr Case kCases[] = {{0, 8, 2, 1, 1, false, true},     {1, 1, 1, 1, 1, false, true},
-                           {3, 7, 7, 1, 1, true, true},      {5, 33, 5, 3, 2, true, true},
-                           {130, 64, 8, 8, 4, true, true},   {17, 256, 8, 8, 4, false, true},
-                           {700, 64, 6, 1, 1, false, false}, {9, 6, 3, 6, 4, false, true},
-                           {40, 16, 4, 4, 4, true, false}};
+constexpr Case kCases[] = {
+    {0, 8, 2, 1, 1, false, true},          {1, 1, 1, 1, 1, false, true},
+    {3, 7, 7, 1, 1, true, true},           {5, 33, 5, 3, 2, true, true},
+    {130, 64, 8, 8, 4, true, true},        {17, 256, 8, 8, 4, false, true},
+    {700, 64, 6, 1, 1, false, false},      {9, 6, 3, 6, 4, false, true},
+    {40, 16, 4, 4, 4, true, false},        {0, 8, 2, 1, 1, false, false, true},
+    {5, 33, 5, 3, 2, true, true, true},    {130, 64, 6, 1, 1, true, false, true},
+    {40, 160, 6, 8, 3, false, false, true}};
 
 RouteShape shape_of(const Case& c) {
-  RouteShape shape = route_shape(c.experts, c.k, c.n_group, c.topk_group);
+  RouteShape shape = c.softmax ? softmax_shape(c.experts, c.k, c.n_group, c.topk_group)
+                               : route_shape(c.experts, c.k, c.n_group, c.topk_group);
   shape.norm_topk_prob = c.normalise;
   shape.routed_scaling_factor = 2.5;
   shape.balance_alpha = 0.1;
@@ -404,24 +487,26 @@ Tensor input(Pass& pass, const Case& c, uint64_t seed) {
 }
 
 Results run(const KernelTable& table, Pass& pass, const Case& c) {
-  const Tensor bias = random_tensor(pass, {c.experts}, DType::kF32, 2, 0.3);
+  const Tensor bias = random_bias(pass, shape_of(c), 0.3);
   Results r{input(pass, c, 8), pass.empty({c.tokens, c.k}, DType::kI32),
             pass.empty({c.tokens, c.k}, DType::kF32)};
-  table.topk_route(nullptr, input(pass, c, 1).read(), bias.read(), shape_of(c), r.score.write(),
-                   r.expert.write(), r.weight.write());
+  table.topk_route(nullptr, input(pass, c, 1).read(), bias ? bias.read() : ConstView{}, shape_of(c),
+                   r.score.write(), r.expert.write(), r.weight.write());
   return r;
 }
 
-// The rule itself, by sorting: group sums first, then the experts of the kept groups.
-std::vector<double> sorted_choice(const float* score, const float* bias, const Case& c) {
+// The rule itself, by sorting: groups first (two best of each, or the best), then the experts of
+// the kept groups.
+std::vector<double> sorted_choice(const float* score, const Tensor& bias, const Case& c) {
   std::vector<float> choice;
-  for (int64_t e = 0; e < c.experts; ++e) choice.push_back(score[e] + bias[e]);
+  for (int64_t e = 0; e < c.experts; ++e)
+    choice.push_back(bias ? score[e] + bias.data<float>()[e] : score[e]);
   const int64_t size = c.experts / c.n_group;
   std::vector<std::pair<float, int64_t>> groups;
   for (int64_t g = 0; g < c.n_group; ++g) {
     std::vector<float> members(choice.begin() + g * size, choice.begin() + (g + 1) * size);
     std::sort(members.rbegin(), members.rend());
-    groups.emplace_back(size > 1 ? -(members[0] + members[1]) : -members[0], g);
+    groups.emplace_back(size > 1 && !c.softmax ? -(members[0] + members[1]) : -members[0], g);
   }
   std::sort(groups.begin(), groups.end());
   std::vector<std::pair<float, int64_t>> experts;
@@ -444,11 +529,10 @@ TEST(Route, EveryKernelFollowsItsOwnScores) {
       for (const Case& c : kCases) {
         SCOPED_TRACE(concat(c.tokens, " tokens, ", c.experts, " experts"));
         const Results r = run(table, pass.plain, c);
-        const Tensor bias = random_tensor(pass.plain, {c.experts}, DType::kF32, 2, 0.3);
+        const Tensor bias = random_bias(pass.plain, shape_of(c), 0.3);
         for (int64_t t = 0; t < c.tokens; ++t) {
           const float* score = r.score.read().row<float>(t);
-          EXPECT_EQ(to_doubles(r.expert.rows_at(t, 1)),
-                    sorted_choice(score, bias.data<float>(), c));
+          EXPECT_EQ(to_doubles(r.expert.rows_at(t, 1)), sorted_choice(score, bias, c));
         }
       }
     }
@@ -462,10 +546,12 @@ TEST(Route, FastKernelsEqualTheReference) {
       SCOPED_TRACE(concat(c.tokens, " tokens, ", c.experts, " experts"));
       const Results want = run(reference_kernels(), pass.plain, c),
                     got = run(fast_kernels(), pass.plain, c);
-      EXPECT_EQ(difference(got.score, want.score, testing::sum_tolerance(1), 0), "");
+      // A softmax divides by a sum; a sigmoid is a function of one number.
+      const int64_t terms = c.softmax ? c.experts : 1;
+      EXPECT_EQ(difference(got.score, want.score, testing::sum_tolerance(terms), 0), "");
       EXPECT_TRUE(
           identical(got.expert, want.expert));  // no two choices of these seeds are that near
-      EXPECT_EQ(difference(got.weight, want.weight, testing::sum_tolerance(c.k), 0), "");
+      EXPECT_EQ(difference(got.weight, want.weight, testing::sum_tolerance(terms + c.k), 0), "");
     }
   });
 }
@@ -561,6 +647,14 @@ TEST(Route, RefusesWhatCannotBe) {
   EXPECT_NE(refusal([&] {
               route(pass.plain, x, short_bias, route_shape(8, 2));
             }).find("e_score_correction_bias is [7]"),
+            std::string::npos);
+  EXPECT_NE(refusal([&] {
+              route(pass.plain, x, bias, softmax_shape(8, 2));
+            }).find("expected none: only topk_method noaux_tc"),
+            std::string::npos);
+  EXPECT_NE(refusal([&] {
+              route(pass.plain, x, Tensor(), route_shape(8, 2));
+            }).find("e_score_correction_bias is []"),
             std::string::npos);
   RouteShape balanced = route_shape(8, 2);
   balanced.balance_alpha = 0.1;
