@@ -76,14 +76,13 @@ double relative_norm(const std::vector<double>& got, const std::vector<double>& 
 
 // The gradient of one published tensor: its rows of the parameter that holds it.
 std::vector<double> part_gradient(const Parameter& p, const ParameterPart& part) {
-  const int64_t cols = p.declared.cols();
   std::vector<double> result(static_cast<size_t>(part.shape.elements()), 0.0);
   if (!p.grad->filled) return result;
   if (!p.grad->live.empty()) {
     const int64_t rows_per_expert = p.value.rows() / static_cast<int64_t>(p.grad->live.size());
     if (p.grad->live[static_cast<size_t>(part.row_begin / rows_per_expert)] == 0) return result;
   }
-  const float* first = p.grad->value.data<float>() + part.row_begin * cols;
+  const float* first = p.grad->value.data<float>() + p.first_element(part);
   std::copy_n(first, result.size(), result.begin());
   return result;
 }
@@ -209,7 +208,9 @@ const auto name_of_case = [](const auto& param) { return std::string(param.param
 INSTANTIATE_TEST_SUITE_P(Published, ModelVectors,
                          ::testing::Values("llama_mha", "llama_gqa", "llama_mqa", "llama_tied",
                                            "deepseek_v3_q_lora", "deepseek_v3_q_full",
-                                           "deepseek_v3_groups", "deepseek_v3_mtp"),
+                                           "deepseek_v3_groups", "deepseek_v3_mtp", "llama_linear",
+                                           "llama_llama3", "qwen2", "deepseek_v2_lite",
+                                           "deepseek_v2_groups", "deepseek_v3_yarn"),
                          name_of_case);
 INSTANTIATE_TEST_SUITE_P(Published, TrainedVectors,
                          ::testing::Values("llama_mha", "llama_gqa", "llama_mqa",

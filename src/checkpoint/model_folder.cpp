@@ -1,7 +1,5 @@
 #include "checkpoint/model_folder.h"
 
-#include <algorithm>
-
 #include "checkpoint/credible.h"
 #include "checkpoint/weights.h"
 #include "io/files.h"
@@ -11,22 +9,10 @@
 namespace fathom {
 namespace {
 
-void join_generation_config(ModelConfig& config, const std::string& folder) {
+void join_folder_generation_config(ModelConfig& config, const std::string& folder) {
   const std::string path = join_path(folder, "generation_config.json");
   if (!exists(path)) return;
-  const Json json = parse_json(read_file(path), path, ErrorCode::kModel);
-  const Json* eos = json.find("eos_token_id");
-  if (eos == nullptr || eos->is_null()) return;
-  const auto join = [&](int64_t id) {
-    const auto value = static_cast<int32_t>(id);
-    auto& ids = config.eos_token_ids;
-    if (std::find(ids.begin(), ids.end(), value) == ids.end()) ids.push_back(value);
-  };
-  if (eos->is_array()) {
-    for (const Json& id : eos->items()) join(id.as_int("eos_token_id"));
-  } else {
-    join(eos->as_int("eos_token_id"));
-  }
+  join_generation_config(config, parse_json(read_file(path), path, ErrorCode::kModel));
 }
 
 std::string torch_dtype(DType dtype) {
@@ -85,7 +71,7 @@ LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor us
   LoadedModel model;
   model.folder = resolve_model_folder(path);
   ModelConfig config = read_config(join_path(model.folder, "config.json"));
-  join_generation_config(config, model.folder);
+  join_folder_generation_config(config, model.folder);
   const auto weights = std::make_shared<const SafetensorsFolder>(model.folder);
   check_credible(config, *weights);
   if (config.num_nextn_predict_layers > 0 && !has_multi_token_weights(config, *weights))

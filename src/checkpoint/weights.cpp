@@ -89,7 +89,7 @@ WrittenTensor written(const Parameter& p, const ParameterPart& part, DType dtype
   const int64_t cols = part.shape.cols();
   return {part.name, part.shape, dtype_in_folder(p, part, dtype),
           [&p, &part, cols](int64_t row, int64_t rows, float* out) {
-            const float* values = p.value.data<float>() + part.row_begin * p.declared.cols();
+            const float* values = p.value.data<float>() + p.first_element(part);
             std::copy_n(values + row * cols, rows * cols, out);
           }};
 }
@@ -155,7 +155,7 @@ void load_weights(Decoder& decoder, const SafetensorsFolder& folder, const LoadP
     float* values = p->value.mutable_data<float>();
     for (const ParameterPart& part : p->parts) {
       const ConstView view = file_view(folder, part.name, part.shape);
-      float* first = values + part.row_begin * p->declared.cols();
+      float* first = values + p->first_element(part);
       const int64_t piece =
           std::max<int64_t>(1, kPieceElements / std::max<int64_t>(1, view.cols()));
       for (int64_t begin = 0; begin < view.rows(); begin += piece) {

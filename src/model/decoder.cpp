@@ -10,7 +10,6 @@
 #include "ops/linear/linear.h"
 #include "ops/packed_weight/packed_weight.h"
 #include "ops/rms_norm/rms_norm.h"
-#include "ops/rope/rope.h"
 #include "ops/select_rows/select_rows.h"
 #include "runtime/tape.h"
 
@@ -25,8 +24,18 @@ Attention make_attention(const ModelConfig& c, const std::string& prefix) {
                          c.qk_nope_head_dim, c.qk_rope_head_dim, c.v_head_dim, c.softmax_scale()},
                         prefix);
   }
-  return SelfAttention({c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim},
+  return SelfAttention({c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim,
+                        c.qkv_bias(), c.softmax_scale()},
                        prefix);
+}
+
+ScoringFunc scoring_func(const ModelConfig& c) {
+  return c.scoring_func == "softmax" ? ScoringFunc::kSoftmax : ScoringFunc::kSigmoid;
+}
+
+TopkMethod topk_method(const ModelConfig& c) {
+  if (c.topk_method == "greedy") return TopkMethod::kGreedy;
+  return c.topk_method == "noaux_tc" ? TopkMethod::kNoauxTc : TopkMethod::kGroupLimitedGreedy;
 }
 
 FeedForwardKind make_feed_forward(const ModelConfig& c, bool experts, const std::string& prefix) {
@@ -35,8 +44,9 @@ FeedForwardKind make_feed_forward(const ModelConfig& c, bool experts, const std:
   shape.hidden_size = c.hidden_size;
   shape.moe_intermediate_size = c.moe_intermediate_size;
   shape.n_shared_experts = c.n_shared_experts;
-  shape.route = {c.n_routed_experts, c.num_experts_per_tok,   c.n_group,       c.topk_group,
-                 c.norm_topk_prob,   c.routed_scaling_factor, c.aux_loss_alpha};
+  shape.route = {c.n_routed_experts, c.num_experts_per_tok, c.n_group,
+                 c.topk_group,       c.norm_topk_prob,      c.routed_scaling_factor,
+                 c.aux_loss_alpha,   scoring_func(c),       topk_method(c)};
   return Experts(shape, prefix);
 }
 
@@ -48,13 +58,12 @@ bool has_experts(const ModelConfig& c, int64_t layer) {
 
 void initialize_parameter(Parameter& p, uint64_t seed, double range) {
   float* values = p.value.mutable_data<float>();
-  const int64_t cols = p.declared.cols();
   for (const ParameterPart& part : p.parts) {
     const RandomKey key{seed, Purpose::kInit, hash_text(part.name.data(), part.name.size())};
-    float* first = values + part.row_begin * cols;
+    float* first = values + p.first_element(part);
     const int64_t count = part.shape.elements();
     if (part.shape.rank() == 1) {
-      std::fill_n(first, count, p.trained ? 1.0f : 0.0f);
+      std::fill_n(first, count, part.name.ends_with("bias") ? 0.0f : 1.0f);
     } else {
       for (int64_t i = 0; i < count; ++i)
         first[i] = static_cast<float>(range * key.normal(static_cast<uint64_t>(i)));
@@ -113,7 +122,8 @@ MultiTokenHead::MultiTokenHead(const ModelConfig& config, int64_t index, size_t 
 
 Decoder::Decoder(const ModelConfig& config)
     : config_(config),
-      inv_freq_(rope_frequencies(config.rope_theta, config.rotary_dim())),
+      rotary_{scaled_rope_frequencies(config.rope_scaling, config.rope_theta, config.rotary_dim()),
+              config.rope_scaling.cos_sin_factor(), config.max_position_embeddings},
       embed_tokens_(
           matrix_parameter("model.embed_tokens.weight", config.vocab_size, config.hidden_size)),
       norm_(vector_parameter("model.norm.weight", config.hidden_size)),
@@ -142,7 +152,7 @@ Tensor Decoder::forward(Pass& pass, std::span<const int32_t> ids, const TokenLay
   FATHOM_CHECK(static_cast<int64_t>(ids.size()) == layout.tokens(), "decoder: ", ids.size(),
                " ids for ", layout.tokens(), " rows");
   Tensor x = embedding(pass, ids, embed_tokens_);  // [tokens, hidden_size]
-  RowContext context = make_row_context(pass, layout, cache, inv_freq_, x.dtype());
+  RowContext context = make_row_context(pass, layout, cache, rotary_, x.dtype());
   context.sequence_share = sequence_share;
   for (const DecoderLayer& layer : layers_) x = run_layer(pass, layer, x, context);
   return rms_norm(pass, x, norm_, static_cast<float>(config_.rms_norm_eps));
@@ -160,7 +170,7 @@ Tensor Decoder::multi_token_forward(Pass& pass, const Tensor& hidden, const Mult
   const Tensor state = rms_norm(pass, select_rows(pass, hidden, rows.rows), head.hnorm, eps);
   const Tensor joined =
       linear(pass, concat_columns(pass, next, state), head.eh_proj);  // [rows, hidden_size]
-  RowContext context = make_row_context(pass, rows.layout, cache, inv_freq_, hidden.dtype());
+  RowContext context = make_row_context(pass, rows.layout, cache, rotary_, hidden.dtype());
   context.sequence_share = sequence_share;
   return rms_norm(pass, run_layer(pass, head.layer, joined, context), head.norm, eps);
 }

@@ -88,7 +88,7 @@ class Decoder {
   std::vector<Experts*> expert_layers();  // main model first, then multi-token heads
   void allocate(Allocator& memory, DType dtype = DType::kF32);
   void require_gradients(bool on);
-  // N(0, initializer_range) for matrices, 1 for norms, 0 for correction biases; by published name,
+  // N(0, initializer_range) for matrices, 1 for norms, 0 for biases; by published name,
   // so that how tensors are stacked changes nothing.
   void initialize(uint64_t seed);
 
@@ -99,7 +99,7 @@ class Decoder {
                    const RowContext& context) const;
 
   ModelConfig config_;
-  std::vector<double> inv_freq_;
+  RotaryPositions rotary_;
   bool recompute_ = false;
   Parameter embed_tokens_;  // [vocab_size, hidden_size]
   std::vector<DecoderLayer> layers_;

@@ -1,11 +1,20 @@
 #include "model/model_config.h"
 
+#include <array>
 #include <cmath>
 
 #include "base/error.h"
 
 namespace fathom {
 namespace {
+
+constexpr std::array<ModelFamily, 5> kFamilies = {{
+    {"llama", "LlamaForCausalLM", false, false, false},
+    {"qwen2", "Qwen2ForCausalLM", false, true, false},
+    {"deepseek", "DeepseekForCausalLM", false, false, true},
+    {"deepseek_v2", "DeepseekV2ForCausalLM", true, false, true},
+    {"deepseek_v3", "DeepseekV3ForCausalLM", true, false, true},
+}};
 
 void expect(bool holds, const char* key, const std::string& value, const std::string& expectation) {
   if (!holds) fail(ErrorCode::kModel, "config: ", key, " is ", value, "; expected ", expectation);
@@ -26,24 +35,79 @@ void check_mla(const ModelConfig& c) {
          "an even number");
 }
 
-void check_experts(const ModelConfig& c) {
-  positive("moe_intermediate_size", c.moe_intermediate_size);
-  positive("moe_layer_freq", c.moe_layer_freq);
-  expect(c.num_experts_per_tok > 0 && c.num_experts_per_tok <= c.n_routed_experts,
-         "num_experts_per_tok", std::to_string(c.num_experts_per_tok),
-         concat("between 1 and n_routed_experts = ", c.n_routed_experts));
-  expect(c.scoring_func == "sigmoid", "scoring_func", c.scoring_func,
-         "sigmoid (the only one supported so far)");
-  expect(c.topk_method == "noaux_tc", "topk_method", c.topk_method,
-         "noaux_tc (the only one supported so far)");
+void check_dense_attention(const ModelConfig& c) {
+  positive("num_key_value_heads", c.num_key_value_heads);
+  expect(c.num_attention_heads % c.num_key_value_heads == 0, "num_key_value_heads",
+         std::to_string(c.num_key_value_heads),
+         concat("a divisor of num_attention_heads = ", c.num_attention_heads));
+  positive("head_dim", c.head_dim);
+  expect(c.head_dim % 2 == 0, "head_dim", std::to_string(c.head_dim), "an even number");
+}
+
+void check_rope(const ModelConfig& c) {
+  const RopeScaling& s = c.rope_scaling;
+  expect(c.rope_theta > 0, "rope_theta", concat(c.rope_theta), "a positive number");
+  if (s.kind == RopeKind::kPlain) return;
+  expect(s.factor >= 1 && std::isfinite(s.factor), "rope_scaling.factor", concat(s.factor),
+         "1 or more: how many times the context is longer than in pre-training");
+  if (s.kind != RopeKind::kYarn && s.kind != RopeKind::kLlama3) return;
+  positive("rope_scaling.original_max_position_embeddings", s.original_max_position_embeddings);
+  if (s.kind == RopeKind::kLlama3) {
+    expect(s.low_freq_factor > 0, "rope_scaling.low_freq_factor", concat(s.low_freq_factor),
+           "a positive number");
+    expect(s.high_freq_factor > s.low_freq_factor, "rope_scaling.high_freq_factor",
+           concat(s.high_freq_factor), concat("more than low_freq_factor = ", s.low_freq_factor));
+    return;
+  }
+  expect(c.rope_theta > 1, "rope_theta", concat(c.rope_theta), "more than 1 with rope_type yarn");
+  expect(s.beta_slow > 0, "rope_scaling.beta_slow", concat(s.beta_slow), "a positive number");
+  expect(s.beta_fast >= s.beta_slow, "rope_scaling.beta_fast", concat(s.beta_fast),
+         concat("at least beta_slow = ", s.beta_slow));
+}
+
+// The gates of each official class; another library would run a folder that mixes them as one of
+// these.
+void check_gate(const ModelConfig& c) {
+  const bool v3 = c.model_type == "deepseek_v3";
+  expect(c.scoring_func == (v3 ? "sigmoid" : "softmax"), "scoring_func", c.scoring_func,
+         concat(v3 ? "sigmoid" : "softmax", " with model_type ", c.model_type));
+  if (v3) {
+    expect(c.topk_method == "noaux_tc", "topk_method", c.topk_method,
+           "noaux_tc with model_type deepseek_v3");
+  } else if (c.model_type == "deepseek_v2") {
+    expect(c.topk_method == "greedy" || c.topk_method == "group_limited_greedy", "topk_method",
+           c.topk_method, "greedy or group_limited_greedy with model_type deepseek_v2");
+  } else {
+    expect(c.topk_method == "greedy", "topk_method", c.topk_method,
+           concat("greedy with model_type ", c.model_type));
+  }
+}
+
+void check_groups(const ModelConfig& c) {
   expect(c.n_group > 0 && c.n_routed_experts % c.n_group == 0, "n_group", std::to_string(c.n_group),
          concat("a divisor of n_routed_experts = ", c.n_routed_experts));
   expect(c.topk_group > 0 && c.topk_group <= c.n_group, "topk_group", std::to_string(c.topk_group),
          concat("between 1 and n_group = ", c.n_group));
   expect(c.topk_group * (c.n_routed_experts / c.n_group) >= c.num_experts_per_tok, "topk_group",
          std::to_string(c.topk_group), "enough groups to hold num_experts_per_tok experts");
-  expect(c.n_group == 1 || c.n_routed_experts / c.n_group >= 2, "n_group",
-         std::to_string(c.n_group), "groups of at least two experts");
+  expect(c.n_group == 1 || c.topk_method != "noaux_tc" || c.n_routed_experts / c.n_group >= 2,
+         "n_group", std::to_string(c.n_group), "groups of at least two experts");
+}
+
+void check_experts(const ModelConfig& c) {
+  positive("moe_intermediate_size", c.moe_intermediate_size);
+  positive("moe_layer_freq", c.moe_layer_freq);
+  expect(c.num_experts_per_tok > 0 && c.num_experts_per_tok <= c.n_routed_experts,
+         "num_experts_per_tok", std::to_string(c.num_experts_per_tok),
+         concat("between 1 and n_routed_experts = ", c.n_routed_experts));
+  expect(c.n_shared_experts >= 0, "n_shared_experts", std::to_string(c.n_shared_experts),
+         "0 or more");
+  expect(c.first_k_dense_replace >= 0, "first_k_dense_replace",
+         std::to_string(c.first_k_dense_replace), "0 or more");
+  expect(std::isfinite(c.routed_scaling_factor) && c.routed_scaling_factor > 0,
+         "routed_scaling_factor", concat(c.routed_scaling_factor), "a positive number");
+  check_gate(c);
+  if (c.topk_method != "greedy") check_groups(c);
 }
 
 int64_t attention_weights(const ModelConfig& c) {
@@ -56,9 +120,12 @@ int64_t attention_weights(const ModelConfig& c) {
          c.kv_lora_rank * heads * (c.qk_nope_head_dim + c.v_head_dim) + heads * c.v_head_dim * h;
 }
 
-int64_t norm_weights(const ModelConfig& c) {
+// Norms and biases: what is added or multiplied element by element.
+int64_t vector_weights(const ModelConfig& c) {
   const int64_t latent = c.mla() ? c.kv_lora_rank + c.q_lora_rank : 0;
-  return 2 * c.hidden_size + latent;
+  const int64_t bias =
+      c.qkv_bias() ? c.head_dim * (c.num_attention_heads + 2 * c.num_key_value_heads) : 0;
+  return 2 * c.hidden_size + latent + bias;
 }
 
 int64_t feed_forward_weights(const ModelConfig& c, bool experts, bool active) {
@@ -69,11 +136,22 @@ int64_t feed_forward_weights(const ModelConfig& c, bool experts, bool active) {
 }
 
 int64_t layer_weights(const ModelConfig& c, bool experts, bool active) {
-  const int64_t bias = experts ? c.n_routed_experts : 0;
-  return attention_weights(c) + norm_weights(c) + feed_forward_weights(c, experts, active) + bias;
+  const int64_t bias = experts && c.correction_bias() ? c.n_routed_experts : 0;
+  return attention_weights(c) + vector_weights(c) + feed_forward_weights(c, experts, active) + bias;
 }
 
 }  // namespace
+
+std::span<const ModelFamily> model_families() { return kFamilies; }
+
+const ModelFamily& model_family(const std::string& model_type) {
+  std::string known;
+  for (const ModelFamily& family : kFamilies) {
+    if (family.model_type == model_type) return family;
+    known += concat(known.empty() ? "" : ", ", family.model_type);
+  }
+  fail(ErrorCode::kModel, "config: model_type is '", model_type, "'; expected one of ", known);
+}
 
 int64_t ModelConfig::expert_layers() const {
   int64_t count = n_routed_experts > 0 ? num_nextn_predict_layers : 0;
@@ -82,7 +160,8 @@ int64_t ModelConfig::expert_layers() const {
 }
 
 double ModelConfig::softmax_scale() const {
-  return 1 / std::sqrt(static_cast<double>(qk_head_dim()));
+  const double plain = 1 / std::sqrt(static_cast<double>(qk_head_dim()));
+  return mla() ? plain * rope_scaling.softmax_factor() : plain;
 }
 
 ParameterCount count_parameters(const ModelConfig& c) {
@@ -118,8 +197,7 @@ double multi_token_flops(const ModelConfig& c) {
 }
 
 void check_config(const ModelConfig& c) {
-  expect(c.model_type == "llama" || c.model_type == "deepseek_v3", "model_type", c.model_type,
-         "llama or deepseek_v3");
+  const ModelFamily& family = model_family(c.model_type);
   positive("vocab_size", c.vocab_size);
   positive("hidden_size", c.hidden_size);
   positive("num_hidden_layers", c.num_hidden_layers);
@@ -127,22 +205,20 @@ void check_config(const ModelConfig& c) {
   positive("intermediate_size", c.intermediate_size);
   positive("max_position_embeddings", c.max_position_embeddings);
   expect(c.rms_norm_eps > 0, "rms_norm_eps", concat(c.rms_norm_eps), "a positive number");
-  expect(c.rope_theta > 0, "rope_theta", concat(c.rope_theta), "a positive number");
-  expect(c.num_nextn_predict_layers == 0 || (c.num_nextn_predict_layers == 1 && c.mla()),
+  check_rope(c);
+  expect(c.num_nextn_predict_layers == 0 ||
+             (c.num_nextn_predict_layers == 1 && c.model_type == "deepseek_v3"),
          "num_nextn_predict_layers", std::to_string(c.num_nextn_predict_layers),
          "0, or 1 with model_type deepseek_v3");
   if (c.mla()) {
     check_mla(c);
   } else {
-    positive("num_key_value_heads", c.num_key_value_heads);
-    expect(c.num_attention_heads % c.num_key_value_heads == 0, "num_key_value_heads",
-           std::to_string(c.num_key_value_heads),
-           concat("a divisor of num_attention_heads = ", c.num_attention_heads));
-    positive("head_dim", c.head_dim);
-    expect(c.head_dim % 2 == 0, "head_dim", std::to_string(c.head_dim), "an even number");
-    expect(c.n_routed_experts == 0, "n_routed_experts", std::to_string(c.n_routed_experts),
-           "none with model_type llama");
+    check_dense_attention(c);
   }
+  expect(c.n_routed_experts >= 0, "n_routed_experts", std::to_string(c.n_routed_experts),
+         "0 or more");
+  expect(c.n_routed_experts == 0 || family.experts, "n_routed_experts",
+         std::to_string(c.n_routed_experts), concat("none with model_type ", c.model_type));
   if (c.n_routed_experts > 0) check_experts(c);
 }
 

@@ -5,14 +5,28 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "model/rope_scaling.h"
+
 namespace fathom {
 
+// What the classes of one model_type have in common, whatever the sizes.
+struct ModelFamily {
+  const char* model_type;
+  const char* architecture;  // architectures[0]
+  bool mla;                  // else mha, gqa or mqa
+  bool qkv_bias;             // biases on q_proj, k_proj and v_proj
+  bool experts;              // experts from first_k_dense_replace on; else dense throughout
+};
+std::span<const ModelFamily> model_families();
+// Throws Error(kModel) with the names of all where there is no such family.
+const ModelFamily& model_family(const std::string& model_type);
+
 struct ModelConfig {
-  std::string model_type = "llama";  // "llama": mha, gqa or mqa, dense; "deepseek_v3": mla, experts
-                                     // from first_k_dense_replace on
+  std::string model_type = "llama";  // one of model_families()
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   int64_t num_hidden_layers = 0;
@@ -23,6 +37,7 @@ struct ModelConfig {
   int64_t max_position_embeddings = 4096;
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000;
+  RopeScaling rope_scaling;
   double initializer_range = 0.02;
   bool tie_word_embeddings = false;
 
@@ -37,19 +52,23 @@ struct ModelConfig {
   int64_t n_group = 1, topk_group = 1;
   bool norm_topk_prob = true;
   double routed_scaling_factor = 1;
-  std::string scoring_func = "sigmoid", topk_method = "noaux_tc";
-  double aux_loss_alpha = 0;  // sequence-wise balance loss in training
+  std::string scoring_func = "sigmoid";  // or softmax
+  std::string topk_method = "noaux_tc";  // or greedy, group_limited_greedy
+  double aux_loss_alpha = 0;             // sequence-wise balance loss in training
 
   int64_t num_nextn_predict_layers = 0;  // multi-token heads, 0 or 1
 
   int32_t bos_token_id = 0;
-  std::vector<int32_t> eos_token_ids = {1};
-  int32_t pad_token_id = -1;  // −1: none
+  std::vector<int32_t> eos_token_ids = {1};  // may be empty: nothing ends an answer
+  int32_t pad_token_id = -1;                 // −1: none
+  std::string torch_dtype;  // how the file says the weights are stored; empty where it does not
 
   std::string source_json;  // the config.json this was read from, so that unknown keys survive
                             // writing; or empty
 
-  bool mla() const { return model_type == "deepseek_v3"; }
+  bool mla() const { return model_type == "deepseek_v2" || model_type == "deepseek_v3"; }
+  bool qkv_bias() const { return model_type == "qwen2"; }
+  bool correction_bias() const { return topk_method == "noaux_tc"; }
   bool expert_layer(int64_t layer) const {
     return n_routed_experts > 0 && layer >= first_k_dense_replace && layer % moe_layer_freq == 0;
   }
@@ -63,6 +82,10 @@ struct ModelConfig {
   }
   // Layers with a cache: decoder layers, then multi-token heads.
   int64_t cache_layers() const { return num_hidden_layers + num_nextn_predict_layers; }
+  // What the main model's cache takes for one token, at `element_bytes` each.
+  int64_t cache_bytes_per_token(int64_t element_bytes) const {
+    return num_hidden_layers * cache_width() * element_bytes;
+  }
 };
 
 struct ParameterCount {

@@ -30,8 +30,10 @@ void write_down(const Tensor& expert, RouteLog& log, size_t index) {
 Experts::Experts(const ExpertsShape& shape, const std::string& prefix) : shape_(shape) {
   const int64_t experts = shape.route.n_routed_experts, width = shape.moe_intermediate_size;
   gate_ = matrix_parameter(prefix + "gate.weight", experts, shape.hidden_size);
-  e_score_correction_bias_ = vector_parameter(prefix + "gate.e_score_correction_bias", experts);
-  e_score_correction_bias_.trained = false;
+  if (has_bias()) {
+    e_score_correction_bias_ = vector_parameter(prefix + "gate.e_score_correction_bias", experts);
+    e_score_correction_bias_.trained = false;
+  }
   gate_up_proj_ =
       expert_parameter(prefix + "experts.gate_up_proj.weight", experts, shape.hidden_size,
                        {{prefix + "experts.{}.gate_proj.weight", width},
@@ -67,7 +69,7 @@ Tensor Experts::forward(Pass& pass, const Tensor& x, const RowContext& context,
 
 void Experts::list(ParameterList& out) {
   out.push_back(&gate_);
-  out.push_back(&e_score_correction_bias_);
+  if (has_bias()) out.push_back(&e_score_correction_bias_);
   out.push_back(&gate_up_proj_);
   out.push_back(&down_proj_);
   if (shared_) shared_->list(out);
@@ -76,6 +78,7 @@ void Experts::list(ParameterList& out) {
 void Experts::balance_bias(const std::vector<int64_t>& counts, double speed) {
   FATHOM_CHECK(static_cast<int64_t>(counts.size()) == n_routed_experts(),
                "balance_bias: ", counts.size(), " counts for ", n_routed_experts(), " experts");
+  if (!has_bias()) return;
   const int64_t sum = std::accumulate(counts.begin(), counts.end(), int64_t{0});
   float* bias = e_score_correction_bias_.value.mutable_data<float>();
   const auto experts = static_cast<int64_t>(counts.size());

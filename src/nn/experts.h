@@ -2,9 +2,9 @@
 // (arXiv:2412.19437), 2.1.2
 //
 //   y = shared(x) + sum over the chosen experts, in ascending expert order, of weight · expert(x)
-// Scores are sigmoids; `e_score_correction_bias` steers the choice and is moved by balance_bias
-// after each step, never by a gradient. Cost follows the chosen experts only, whatever their total
-// number.
+// How experts are scored and chosen: ops/route/route.h. Where the method is noaux_tc,
+// `e_score_correction_bias` steers the choice; it is moved by balance_bias after each step, never
+// by a gradient. Cost follows the chosen experts only, whatever their total number.
 #pragma once
 
 #include <optional>
@@ -30,15 +30,17 @@ class Experts {
   Tensor forward(Pass& pass, const Tensor& x, const RowContext& context, size_t index) const;
   void list(ParameterList& out);
   // b_i += speed · sign(mean(counts) − counts_i): after each optimiser step, counts over the whole
-  // step.
+  // step. Nothing where the gate has no bias.
   void balance_bias(const std::vector<int64_t>& counts, double speed);
   int64_t n_routed_experts() const { return shape_.route.n_routed_experts; }
   void set_balance_alpha(double alpha) { shape_.route.balance_alpha = alpha; }
 
  private:
+  bool has_bias() const { return shape_.route.topk_method == TopkMethod::kNoauxTc; }
+
   ExpertsShape shape_;
   Parameter gate_;                     // [experts, hidden_size]
-  Parameter e_score_correction_bias_;  // [experts] f32, a buffer
+  Parameter e_score_correction_bias_;  // [experts] f32, a buffer; only with noaux_tc
   Parameter gate_up_proj_;             // [experts, 2 · moe_intermediate_size, hidden_size]
   Parameter down_proj_;                // [experts, hidden_size, moe_intermediate_size]
   std::optional<FeedForward>

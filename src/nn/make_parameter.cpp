@@ -18,10 +18,19 @@ Parameter matrix_parameter(const std::string& name, int64_t rows, int64_t cols) 
 }
 
 Parameter vector_parameter(const std::string& name, int64_t size) {
+  return joined_vectors(name, {{name, size}});
+}
+
+Parameter joined_vectors(const std::string& name,
+                         const std::vector<std::pair<std::string, int64_t>>& parts) {
   Parameter p;
   p.name = name;
+  int64_t size = 0;
+  for (const auto& [part, part_size] : parts) {
+    p.parts.push_back({part, size, Shape{part_size}});
+    size += part_size;
+  }
   p.declared = Shape{size};
-  p.parts = {{name, 0, Shape{size}}};
   p.decay = false;
   return p;
 }

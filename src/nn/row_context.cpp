@@ -32,15 +32,24 @@ std::vector<PagedSpan> paged_spans(const TokenLayout& layout) {
   return spans;
 }
 
+void check_positions(const TokenLayout& layout, int64_t limit) {
+  for (const int32_t position : layout.positions) {
+    FATHOM_CHECK(position >= 0 && position < limit, "layout: a row has position ", position,
+                 "; this model was made for positions below max_position_embeddings = ", limit,
+                 ". Shorten the sequence");
+  }
+}
+
 }  // namespace
 
 RowContext make_row_context(Pass& pass, const TokenLayout& layout, KvCache* cache,
-                            std::span<const double> inv_freq, DType dtype) {
+                            const RotaryPositions& rotary, DType dtype) {
   FATHOM_CHECK(static_cast<int64_t>(layout.positions.size()) == layout.tokens(),
                "layout: ", layout.positions.size(), " positions for ", layout.tokens(), " rows");
+  check_positions(layout, rotary.limit);
   RowContext context;
   context.starts = layout.starts;
-  context.angles = rope_angles(pass, layout.positions, inv_freq, dtype);
+  context.angles = rope_angles(pass, layout.positions, rotary.inv_freq, dtype, rotary.magnitude);
   context.cache = cache;
   if (cache == nullptr) return context;
   FATHOM_CHECK(static_cast<int64_t>(layout.cached.size()) == layout.sequences(),

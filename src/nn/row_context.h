@@ -12,6 +12,13 @@
 
 namespace fathom {
 
+// How positions turn into angles in a model.
+struct RotaryPositions {
+  std::vector<double> inv_freq;  // [rotated columns / 2], radians a position
+  double magnitude = 1;          // of cos and sin
+  int64_t limit = 0;             // max_position_embeddings: positions are below it
+};
+
 struct RowContext {
   std::span<const int32_t> starts;  // [sequences + 1]
   RopeAngles angles;
@@ -25,7 +32,8 @@ struct RowContext {
 
 // The layout must outlive the context. With a cache, either every sequence is fresh (its tokens
 // attend to each other only) or every one continues; the cache has room already (KvCache::extend).
+// A position at or beyond the limit is refused.
 RowContext make_row_context(Pass& pass, const TokenLayout& layout, KvCache* cache,
-                            std::span<const double> inv_freq, DType dtype);
+                            const RotaryPositions& rotary, DType dtype);
 
 }  // namespace fathom

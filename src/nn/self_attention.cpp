@@ -1,7 +1,5 @@
 #include "nn/self_attention.h"
 
-#include <cmath>
-
 #include "nn/make_parameter.h"
 #include "ops/attention/attention.h"
 #include "ops/columns/columns.h"
@@ -18,12 +16,17 @@ SelfAttention::SelfAttention(const SelfAttentionShape& shape, const std::string&
                                 {{prefix + "q_proj.weight", q},
                                  {prefix + "k_proj.weight", kv},
                                  {prefix + "v_proj.weight", kv}});
+  if (shape.qkv_bias) {
+    qkv_bias_ = joined_vectors(
+        prefix + "qkv_proj.bias",
+        {{prefix + "q_proj.bias", q}, {prefix + "k_proj.bias", kv}, {prefix + "v_proj.bias", kv}});
+  }
   o_proj_ = matrix_parameter(prefix + "o_proj.weight", shape.hidden_size, q);
 }
 
 AttentionShape SelfAttention::attention_shape() const {
   return {shape_.num_attention_heads, shape_.num_key_value_heads, shape_.head_dim, shape_.head_dim,
-          static_cast<float>(1 / std::sqrt(static_cast<double>(shape_.head_dim)))};
+          static_cast<float>(shape_.softmax_scale)};
 }
 
 Tensor SelfAttention::forward(Pass& pass, const Tensor& x, const RowContext& context,
@@ -33,8 +36,9 @@ Tensor SelfAttention::forward(Pass& pass, const Tensor& x, const RowContext& con
   const RopeShape rotated{shape_.num_attention_heads + shape_.num_key_value_heads, shape_.head_dim,
                           0, shape_.head_dim, false};
   // Queries and keys lie side by side, so one rotation turns both.
+  const Parameter* bias = shape_.qkv_bias ? &qkv_bias_ : nullptr;
   std::vector<Tensor> parts =
-      split_columns(pass, linear(pass, x, qkv_proj_), {q_width + kv_width, kv_width});
+      split_columns(pass, linear(pass, x, qkv_proj_, bias), {q_width + kv_width, kv_width});
   std::vector<Tensor> qk = split_columns(
       pass, rope(pass, std::move(parts[0]), context.angles, rotated), {q_width, kv_width});
   const Tensor& v = parts[1];  // [tokens, kv_heads · head_dim]
@@ -59,6 +63,7 @@ Tensor SelfAttention::attend_pages(Pass& pass, const Tensor& q, const Tensor& k,
 
 void SelfAttention::list(ParameterList& out) {
   out.push_back(&qkv_proj_);
+  if (shape_.qkv_bias) out.push_back(&qkv_bias_);
   out.push_back(&o_proj_);
 }
 

@@ -14,6 +14,8 @@ struct SelfAttentionShape {
   int64_t hidden_size = 0;
   int64_t num_attention_heads = 0, num_key_value_heads = 0;  // equal: mha; 1: mqa; between: gqa
   int64_t head_dim = 0;
+  bool qkv_bias = false;  // biases on q_proj, k_proj and v_proj; o_proj never has one
+  double softmax_scale = 0;
 };
 
 class SelfAttention {
@@ -33,6 +35,7 @@ class SelfAttention {
 
   SelfAttentionShape shape_;
   Parameter qkv_proj_;  // [(heads + 2 · kv_heads) · head_dim, hidden_size]
+  Parameter qkv_bias_;  // [(heads + 2 · kv_heads) · head_dim], only with biases
   Parameter o_proj_;    // [hidden_size, heads · head_dim]
 };
 

@@ -46,7 +46,8 @@ struct StoredWeight {
 
 struct ParameterPart {
   std::string name;       // published: "model.layers.3.self_attn.q_proj.weight"
-  int64_t row_begin = 0;  // first row within the parameter seen as a matrix
+  int64_t row_begin = 0;  // first row within the parameter seen as a matrix; of a vector, the
+                          // first element
   Shape shape;            // published shape; shape.rows() rows are taken (a vector is one row)
 };
 
@@ -74,6 +75,10 @@ struct Parameter {
   // The same for stacked experts: the kernel reads and sets grad->live itself, one flag per expert.
   Tensor expert_grad_target(Pass& pass) const;
   bool wants_grad(const Pass& pass) const { return pass.tape != nullptr && grad != nullptr; }
+  // Where the elements of one of its parts begin.
+  int64_t first_element(const ParameterPart& part) const {
+    return declared.rank() == 1 ? part.row_begin : part.row_begin * declared.cols();
+  }
 };
 
 using ParameterList = std::vector<Parameter*>;
