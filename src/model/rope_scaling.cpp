@@ -22,6 +22,13 @@ double pair_of_turns(const RopeScaling& s, double theta, int64_t dim, double tur
          (2 * std::log(theta));
 }
 
+float narrow(double value) { return static_cast<float>(value); }
+
+void scale_linear(const RopeScaling& s, std::vector<double>& inv_freq) {
+  for (double& frequency : inv_freq)
+    frequency = static_cast<double>(narrow(frequency) / narrow(s.factor));
+}
+
 void scale_yarn(const RopeScaling& s, double theta, int64_t dim, std::vector<double>& inv_freq) {
   const double low = std::max(std::floor(pair_of_turns(s, theta, dim, s.beta_fast)), 0.0);
   // Against dim − 1 although there are only dim / 2 pairs: as published.
@@ -29,20 +36,21 @@ void scale_yarn(const RopeScaling& s, double theta, int64_t dim, std::vector<dou
       std::min(std::ceil(pair_of_turns(s, theta, dim, s.beta_slow)), static_cast<double>(dim - 1));
   if (low == high) high += 0.001;
   for (size_t i = 0; i < inv_freq.size(); ++i) {
-    const double ramp = std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
-    inv_freq[i] = inv_freq[i] / s.factor * ramp + inv_freq[i] * (1 - ramp);
+    const float place = (static_cast<float>(i) - narrow(low)) / narrow(high - low);
+    const float kept = 1 - std::clamp(place, 0.0f, 1.0f), whole = narrow(inv_freq[i]);
+    inv_freq[i] = static_cast<double>(whole / narrow(s.factor) * (1 - kept) + whole * kept);
   }
 }
 
 void scale_llama3(const RopeScaling& s, std::vector<double>& inv_freq) {
-  const double length = static_cast<double>(s.original_max_position_embeddings);
+  const float length = narrow(static_cast<double>(s.original_max_position_embeddings));
+  const float low = narrow(s.low_freq_factor), high = narrow(s.high_freq_factor);
   for (double& frequency : inv_freq) {
-    const double turns = length * frequency / (2 * std::numbers::pi);  // in the original length
-    if (turns > s.high_freq_factor) continue;
-    const double kept = turns < s.low_freq_factor ? 0
-                                                  : (turns - s.low_freq_factor) /
-                                                        (s.high_freq_factor - s.low_freq_factor);
-    frequency = (1 - kept) * frequency / s.factor + kept * frequency;
+    const float whole = narrow(frequency);
+    const float turns = length / (narrow(2 * std::numbers::pi) / whole);  // in the original length
+    if (turns > high) continue;
+    const float kept = turns < low ? 0 : (turns - low) / (high - low);
+    frequency = static_cast<double>((1 - kept) * whole / narrow(s.factor) + kept * whole);
   }
 }
 
@@ -81,7 +89,7 @@ std::vector<double> scaled_rope_frequencies(const RopeScaling& scaling, double t
     case RopeKind::kDynamic:
       break;
     case RopeKind::kLinear:
-      for (double& frequency : inv_freq) frequency /= scaling.factor;
+      scale_linear(scaling, inv_freq);
       break;
     case RopeKind::kYarn:
       scale_yarn(scaling, theta, dim, inv_freq);

@@ -37,7 +37,7 @@ struct RopeScaling {
   bool operator==(const RopeScaling&) const = default;
 };
 
-// Radians a position, [dim / 2].
+// Radians a position, [dim / 2]; in f32 steps, as rope_frequencies.
 std::vector<double> scaled_rope_frequencies(const RopeScaling& scaling, double theta, int64_t dim);
 
 }  // namespace fathom

@@ -1,6 +1,7 @@
 #include "ops/rope/rope.h"
 
 #include <cmath>
+#include <type_traits>
 
 #include "runtime/elementwise.h"
 #include "runtime/tape.h"
@@ -53,7 +54,9 @@ std::vector<double> rope_frequencies(double theta, int64_t dim) {
                "rope: expected a positive rope_theta and an even dim, got ", theta, " and ", dim);
   std::vector<double> inv_freq(static_cast<size_t>(dim / 2));
   for (size_t i = 0; i < inv_freq.size(); ++i) {
-    inv_freq[i] = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(dim));
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(dim);
+    const auto power = static_cast<float>(std::pow(theta, static_cast<double>(exponent)));
+    inv_freq[i] = static_cast<double>(1.0f / power);
   }
   return inv_freq;
 }
@@ -64,12 +67,14 @@ RopeAngles rope_angles(Pass& pass, std::span<const int32_t> positions,
   RopeAngles angles{pass.empty(shape, dtype), pass.empty(shape, dtype)};
   dispatch_float(dtype, "rope_angles", [&](auto zero) {
     using T = decltype(zero);
+    using Angle = std::conditional_t<std::is_same_v<T, double>, double, float>;
     T* cos = angles.cos.mutable_data<T>();
     T* sin = angles.sin.mutable_data<T>();
     size_t i = 0;
     for (int32_t position : positions) {
       for (double frequency : inv_freq) {
-        const double angle = position * frequency;
+        const double angle =
+            static_cast<double>(static_cast<Angle>(position) * static_cast<Angle>(frequency));
         cos[i] = static_cast<T>(magnitude * std::cos(angle));
         sin[i] = static_cast<T>(magnitude * std::sin(angle));
         ++i;

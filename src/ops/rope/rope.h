@@ -13,13 +13,15 @@
 
 namespace fathom {
 
-// cos and sin of position · inv_freq, computed in double, stored in the pass's activation type.
-// Shared by all layers.
+// cos and sin of position · inv_freq in the pass's activation type, shared by all layers. The
+// product is rounded to f32 (f64 in gradient checks), as in every published implementation: the
+// weights were trained with such angles, and at position 40000 they are up to 0.002 from the exact
+// ones.
 struct RopeAngles {
   Tensor cos, sin;  // [tokens, dim / 2]
 };
 
-// Plain frequencies: theta^(−2i/dim). Scaled variants make their own list.
+// Plain frequencies: theta^(−2i/dim) in f32 steps, for the same reason.
 std::vector<double> rope_frequencies(double theta, int64_t dim);
 
 // `magnitude` multiplies cos and sin (1 for plain RoPE).

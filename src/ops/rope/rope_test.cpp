@@ -43,23 +43,37 @@ TEST(Rope, PlainFrequenciesAreThoseOfTheFormula) {
   const std::vector<double> inv_freq = rope_frequencies(10000, 64);
   ASSERT_EQ(inv_freq.size(), 32u);
   // text models of theta 10000, dim 64: the first ten are untouched by YaRN too
-  EXPECT_NEAR(inv_freq[0], 1.0, 1e-15);
-  EXPECT_NEAR(inv_freq[1], 0.7498942093, 1e-10);
-  EXPECT_NEAR(inv_freq[8], 0.1, 1e-12);
-  EXPECT_NEAR(inv_freq[9], 0.07498942093, 1e-11);
-  EXPECT_NEAR(inv_freq[10], 0.05623413252, 1e-11);
-  EXPECT_NEAR(inv_freq[31], 40 * 3.333803580e-06, 1e-13);
-  EXPECT_NEAR(rope_frequencies(500000, 128)[28], 0.003211445995, 1e-12);
+  EXPECT_EQ(inv_freq[0], 1.0);
+  const auto near = [](double got, double expected) {
+    EXPECT_NEAR(got, expected, 2e-7 * expected);
+  };
+  near(inv_freq[1], 0.7498942093);
+  near(inv_freq[8], 0.1);
+  near(inv_freq[9], 0.07498942093);
+  near(inv_freq[10], 0.05623413252);
+  near(inv_freq[31], 40 * 3.333803580e-06);
+  near(rope_frequencies(500000, 128)[28], 0.003211445995);
 }
 
-TEST(Rope, AnglesAreTakenInDoubleAndScaledByTheMagnitude) {
+// As numpy gives them: 1 / float32(10000 ** float32(2i / 64)), every step in float32.
+TEST(Rope, PlainFrequenciesHaveTheBitsOfThePublishedImplementation) {
+  const std::vector<double> inv_freq = rope_frequencies(10000, 64);
+  EXPECT_EQ(inv_freq[1], static_cast<double>(7.498942018e-01f));
+  EXPECT_EQ(inv_freq[9], static_cast<double>(7.498941571e-02f));
+  EXPECT_EQ(inv_freq[31], static_cast<double>(1.333521504e-04f));
+}
+
+TEST(Rope, AnglesAreProductsInF32ScaledByTheMagnitude) {
   TestPass pass(kernels(false));
   const std::vector<int32_t> far = {1000003};
   const std::vector<double> inv_freq = {1.0, 0.7498942093};
   const RopeAngles angles = rope_angles(pass.plain, far, inv_freq, DType::kF32, 1.25);
   EXPECT_FLOAT_EQ(angles.cos.data<float>()[0], static_cast<float>(1.25 * std::cos(1000003.0)));
-  EXPECT_FLOAT_EQ(angles.sin.data<float>()[1],
-                  static_cast<float>(1.25 * std::sin(1000003.0 * 0.7498942093)));
+  const double product = static_cast<double>(1000003.0f * 0.7498942093f);
+  EXPECT_GT(std::abs(product - 1000003.0 * 0.7498942093), 1e-3);
+  EXPECT_FLOAT_EQ(angles.sin.data<float>()[1], static_cast<float>(1.25 * std::sin(product)));
+  const RopeAngles wide = rope_angles(pass.plain, far, inv_freq, DType::kF64);
+  EXPECT_EQ(wide.sin.data<double>()[1], std::sin(1000003.0 * 0.7498942093));
 }
 
 TEST(Rope, TurnsAdjacentPairsAndLeavesOtherColumnsAlone) {
