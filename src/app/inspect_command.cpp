@@ -9,6 +9,7 @@
 #include "checkpoint/weights.h"
 #include "io/files.h"
 #include "model/config_json.h"
+#include "model/presets.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -30,7 +31,8 @@ struct TensorRow {
 // What inspect tells, gathered first and printed only when all of it is sound.
 struct Findings {
   std::string path;
-  std::optional<ModelConfig> config;  // of a folder
+  bool weights = true;                // false: a shape alone
+  std::optional<ModelConfig> config;  // of a folder or a shape
   std::optional<Tokenizer> tokenizer;
   bool multi_token_weights = false;
   std::vector<TensorRow> tensors;
@@ -71,14 +73,45 @@ Findings inspect_folder(const std::string& path) {
   return found;
 }
 
+// A config.json without its folder, or a preset.
+Findings inspect_shape(const std::string& path, const ModelConfig& config) {
+  check_sizes(config);
+  Findings found;
+  found.path = path;
+  found.weights = false;
+  found.config = config;
+  if (config.source_json.empty())
+    found.config->source_json = config_to_json(config, "bfloat16").dump();
+  found.multi_token_weights = config.num_nextn_predict_layers > 0;
+  return found;
+}
+
+Findings inspect_path(const std::string& path) {
+  if (!exists(path) && has_preset(path)) return inspect_shape(path, model_preset(path).config);
+  if (exists(path) && !is_directory(path)) {
+    if (path.ends_with(".json")) return inspect_shape(path, read_config(path));
+    return inspect_file(path);
+  }
+  return inspect_folder(path);
+}
+
 std::string attention_kind(const ModelConfig& c) {
   if (c.mla()) return "mla";
   if (c.num_key_value_heads == c.num_attention_heads) return "mha";
   return c.num_key_value_heads == 1 ? "mqa" : "gqa";
 }
 
-int64_t cache_bytes_per_token(const ModelConfig& c) {
-  return c.cache_width() * c.cache_layers() * info(DType::kF32).block_bytes;
+// Of the main model; a multi-token head has a layer of its own beside it.
+int64_t cache_bytes(const ModelConfig& c, DType dtype) {
+  return c.cache_bytes_per_token(info(dtype).block_bytes);
+}
+
+// 671,026,419,200
+std::string exact(int64_t n) {
+  std::string text = std::to_string(n);
+  for (int64_t at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<size_t>(at), ",");
+  return text;
 }
 
 std::string tokenizer_kind(const Tokenizer& tokenizer) {
@@ -112,7 +145,8 @@ Json model_json(const ModelConfig& c) {
                                      {"active", count.active},
                                      {"multi_token", count.multi_token},
                                      {"multi_token_active", count.multi_token_active}});
-  json["cache_bytes_per_token"] = cache_bytes_per_token(c);
+  json["cache_bytes_per_token_bf16"] = cache_bytes(c, DType::kBF16);
+  json["cache_bytes_per_token_f32"] = cache_bytes(c, DType::kF32);
   json["forward_flops_per_token"] = forward_flops(c);
   json["context_tokens"] = c.max_position_embeddings;
   json["end_ids"] = Json(c.eos_token_ids);
@@ -135,6 +169,7 @@ Json to_json(const Findings& found) {
     json["config"] = parse_json(found.config->source_json, found.path);
     json["tokenizer"] = found.tokenizer ? tokenizer_json(*found.tokenizer) : Json();
   }
+  if (!found.weights) return json;
   json["bytes"] = static_cast<int64_t>(found.bytes);
   json["tensor_count"] = static_cast<int64_t>(found.tensors.size());
   json["tensors"] = tensors_json(found);
@@ -145,9 +180,18 @@ std::string row_text(const std::string& name, const std::string& value) {
   return concat("  ", name, std::string(name.size() < 16 ? 16 - name.size() : 1, ' '), value, "\n");
 }
 
+std::string positions_text(const ModelConfig& c) {
+  const RopeScaling& s = c.rope_scaling;
+  const std::string theta = concat("theta ", c.rope_theta);
+  if (s.kind == RopeKind::kPlain) return theta;
+  const std::string from = s.original_max_position_embeddings > 0
+                               ? concat(" from ", s.original_max_position_embeddings, " tokens")
+                               : "";
+  return concat(theta, ", ", name_of(s.kind), " by ", s.factor, from);
+}
+
 std::string model_text(const ModelConfig& c, bool multi_token_weights) {
   const ParameterCount count = count_parameters(c);
-  const auto people = [](int64_t n) { return human_count(static_cast<double>(n)); };
   std::string text =
       row_text("family", concat(c.model_type, ", ", attention_kind(c), " attention"));
   text += row_text("shape", concat(c.num_hidden_layers, " layers of ", c.hidden_size, ", ",
@@ -158,11 +202,13 @@ std::string model_text(const ModelConfig& c, bool multi_token_weights) {
                      concat(c.n_routed_experts, " routed (", c.num_experts_per_tok, " chosen) + ",
                             c.n_shared_experts, " shared, from layer ", c.first_k_dense_replace));
   }
+  text += row_text("positions", positions_text(c));
   text += row_text("parameters",
-                   concat(people(count.total), " in all, ", people(count.active), " active"));
+                   concat(exact(count.total), " in all, ", exact(count.active), " active"));
   if (multi_token_weights)
-    text += row_text("multi-token", people(count.multi_token) + " parameters");
-  text += row_text("cache", concat(cache_bytes_per_token(c), " bytes a token"));
+    text += row_text("multi-token", exact(count.multi_token) + " parameters");
+  text += row_text("cache", concat(exact(cache_bytes(c, DType::kBF16)), " bytes a token in bf16, ",
+                                   exact(cache_bytes(c, DType::kF32)), " in f32"));
   return text;
 }
 
@@ -197,8 +243,7 @@ std::string tensors_text(const Findings& found, bool all) {
 int inspect(const InspectFlags& flags) {
   Findings found;
   try {
-    found = exists(flags.path) && !is_directory(flags.path) ? inspect_file(flags.path)
-                                                            : inspect_folder(flags.path);
+    found = inspect_path(flags.path);
   } catch (const Error& error) {
     throw Error(ErrorCode::kModel, error.what());  // whatever is wrong here is wrong with the model
   }
@@ -207,8 +252,12 @@ int inspect(const InspectFlags& flags) {
     return 0;
   }
   std::string text = found.path + "\n";
-  if (found.config)
-    text += model_text(*found.config, found.multi_token_weights) + tokenizer_text(found.tokenizer);
+  if (found.config) text += model_text(*found.config, found.multi_token_weights);
+  if (!found.weights) {
+    print(visible(text));
+    return 0;
+  }
+  if (found.config) text += tokenizer_text(found.tokenizer);
   for (const auto& [key, value] : found.metadata) text += row_text(key, value);
   print(visible(text + tensors_text(found, flags.tensors)));
   return 0;
@@ -217,12 +266,17 @@ int inspect(const InspectFlags& flags) {
 }  // namespace
 
 void add_inspect_command(CommandLine& line) {
-  Command& command = line.add("inspect", "what is inside a model folder or a safetensors file");
+  Command& command =
+      line.add("inspect", "what is inside a model folder, a safetensors file or a preset");
   auto flags = std::make_shared<InspectFlags>();
-  command.positional("path", flags->path, "model folder, or a .safetensors file")
+  command
+      .positional("path", flags->path,
+                  "model folder, a .safetensors file, a config.json, or a preset")
       .flag("--tensors", flags->tensors, "all tensors, not only the first ones")
       .flag("--json", flags->json, "one JSON object, with all tensors");
-  command.example("fathom inspect models/nano").example("fathom inspect models/nano --json");
+  command.example("fathom inspect models/nano")
+      .example("fathom inspect models/nano --json")
+      .example("fathom inspect r1-distill-qwen-7b");
   command.on_run([flags] { return inspect(*flags); });
 }
 

@@ -1,6 +1,10 @@
 #include "model/presets.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/error.h"
+#include "model/published_presets.h"
 
 namespace fathom {
 namespace {
@@ -82,7 +86,7 @@ ModelConfig with_inner(ModelConfig c, int64_t inner) {
 }
 
 std::vector<ModelPreset> make_presets() {
-  return {
+  std::vector<ModelPreset> presets = {
       {"llm-nano", "dense, 4 layers of 128: characters of real text in a minute", llm_nano()},
       {"v3-nano", "MLA, 8 experts + 1 shared, multi-token head: the demo's model", v3_nano()},
       {"v3-text",
@@ -103,6 +107,8 @@ std::vector<ModelPreset> make_presets() {
       {"small-twin", "dense twin of small-moe: equal active size",
        with_mla(with_inner(small(), 1920), kSmallMla)},
   };
+  for (ModelPreset& preset : published_presets()) presets.push_back(std::move(preset));
+  return presets;
 }
 
 }  // namespace
@@ -110,6 +116,12 @@ std::vector<ModelPreset> make_presets() {
 const std::vector<ModelPreset>& model_presets() {
   static const std::vector<ModelPreset> presets = make_presets();
   return presets;
+}
+
+bool has_preset(const std::string& name) {
+  const auto& presets = model_presets();
+  return std::any_of(presets.begin(), presets.end(),
+                     [&](const ModelPreset& preset) { return preset.name == name; });
 }
 
 const ModelPreset& model_preset(const std::string& name) {

@@ -1,5 +1,5 @@
-// Named model shapes: the ones that Fathom trains from nothing, and the ones that benchmarks
-// compare.
+// Named model shapes: the ones that Fathom trains from nothing, the ones that benchmarks compare,
+// and the published ones.
 #pragma once
 
 #include <string>
@@ -15,6 +15,7 @@ struct ModelPreset {
 };
 
 const std::vector<ModelPreset>& model_presets();
+bool has_preset(const std::string& name);
 const ModelPreset& model_preset(
     const std::string& name);  // throws Error(kUsage) with the nearest names
 

@@ -52,8 +52,19 @@ status 0 "$fathom" inspect sums --tensors
 says out model.layers.2.mlp.experts.7.down_proj.weight
 status 0 "$fathom" inspect sums --json
 same "$(field model_type out)" '"deepseek_v3"'
-same "$(field cache_bytes_per_token out)" 640
+same "$(field cache_bytes_per_token_bf16 out)" 240
+same "$(field cache_bytes_per_token_f32 out)" 480
 same "$(grep -o '"name":"model.layers.1.mlp.gate.weight","dtype":"F32","shape":\[8,128\]' out | wc -l)" 1
+# A shape alone: a published preset, or a config.json.
+status 0 "$fathom" inspect v3
+for text in deepseek_v3 '671,026,419,200 in all' '37,552,297,472 active' '11,610,068,224' '70,272 bytes a token in bf16' 'yarn by 40 from 4096'; do
+  says out "$text"
+done
+status 0 "$fathom" inspect sums/config.json --json
+total=$(field total out)
+status 0 "$fathom" inspect sums --json
+same "$total" "$(field total out)"
+status 3 "$fathom" inspect v33
 status 0 "$fathom" inspect sums/model.safetensors
 says out lm_head.weight
 
