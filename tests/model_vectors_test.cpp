@@ -205,15 +205,17 @@ TEST_P(MultiTokenVectors, GradientsAgree) {
 }
 
 const auto name_of_case = [](const auto& param) { return std::string(param.param); };
-INSTANTIATE_TEST_SUITE_P(Published, ModelVectors,
-                         ::testing::Values("llama_mha", "llama_gqa", "llama_mqa", "llama_tied",
-                                           "deepseek_v3_q_lora", "deepseek_v3_q_full",
-                                           "deepseek_v3_groups", "deepseek_v3_mtp", "llama_linear",
-                                           "llama_llama3", "qwen2", "deepseek_v2_lite",
-                                           "deepseek_v2_groups", "deepseek_v3_yarn"),
-                         name_of_case);
+INSTANTIATE_TEST_SUITE_P(
+    Published, ModelVectors,
+    ::testing::Values("llama_mha", "llama_gqa", "llama_mqa", "llama_tied", "llama_linear",
+                      "llama_llama3", "qwen2", "deepseek_moe_16b", "deepseek_v2_lite",
+                      "deepseek_v2_groups", "deepseek_v2_normalised", "deepseek_v3_q_lora",
+                      "deepseek_v3_q_full", "deepseek_v3_groups", "deepseek_v3_negative",
+                      "deepseek_v3_yarn", "deepseek_v3_mscales", "deepseek_v3_mtp"),
+    name_of_case);
 INSTANTIATE_TEST_SUITE_P(Published, TrainedVectors,
-                         ::testing::Values("llama_mha", "llama_gqa", "llama_mqa",
+                         ::testing::Values("llama_mha", "llama_gqa", "llama_mqa", "qwen2",
+                                           "deepseek_moe_16b", "deepseek_v2_groups",
                                            "deepseek_v3_q_lora", "deepseek_v3_q_full"),
                          name_of_case);
 INSTANTIATE_TEST_SUITE_P(Published, MultiTokenVectors, ::testing::Values("deepseek_v3_mtp"),

@@ -64,12 +64,40 @@ struct Kind {
   const char* name;
   const char* preset;
   int64_t kv_heads;
+  const char* model_type = nullptr;  // null: the preset's
 };
+
+// The preset as another family of the same shape: its gate, its biases, its positions.
+ModelConfig as_family(ModelConfig c, const char* model_type) {
+  if (model_type == nullptr) return c;
+  c.model_type = model_type;
+  if (!model_family(model_type).experts) return c;
+  c.n_routed_experts = 8;
+  c.n_shared_experts = 2;
+  c.num_experts_per_tok = 3;
+  c.moe_intermediate_size = 48;
+  c.first_k_dense_replace = 1;
+  c.scoring_func = "softmax";
+  c.topk_method = "greedy";
+  c.norm_topk_prob = false;
+  c.num_nextn_predict_layers = 0;
+  if (!c.mla()) return c;
+  c.topk_method = "group_limited_greedy";
+  c.n_group = 4;
+  c.topk_group = 2;
+  c.rope_scaling.kind = RopeKind::kYarn;
+  c.rope_scaling.factor = 8;
+  c.rope_scaling.original_max_position_embeddings = 32;
+  c.rope_scaling.mscale_all_dim = 0.5;
+  return c;
+}
+
+ModelConfig config_of(const Kind& kind) {
+  return as_family(nano(kind.preset, kind.kv_heads), kind.model_type);
+}
 class Sameness : public ::testing::TestWithParam<Kind> {
  protected:
-  Sameness()
-      : device(test_device()),
-        decoder(make_decoder(device, nano(GetParam().preset, GetParam().kv_heads))) {}
+  Sameness() : device(test_device()), decoder(make_decoder(device, config_of(GetParam()))) {}
 
   std::vector<float> hidden(Pass& pass, const Batch& batch) {
     return bits(decoder->forward(pass, batch.ids, batch.layout));
@@ -255,7 +283,10 @@ INSTANTIATE_TEST_SUITE_P(Kinds, Sameness,
                          ::testing::Values(Kind{"mha", "llm-nano", 4}, Kind{"gqa", "llm-nano", 2},
                                            Kind{"mqa", "llm-nano", 1},
                                            Kind{"mla_experts", "v3-nano", 0},
-                                           Kind{"mla_dense", "tiny-twin", 0}),
+                                           Kind{"mla_dense", "tiny-twin", 0},
+                                           Kind{"qwen2", "llm-nano", 2, "qwen2"},
+                                           Kind{"moe_16b", "llm-nano", 4, "deepseek"},
+                                           Kind{"v2_yarn", "v3-nano", 0, "deepseek_v2"}),
                          [](const auto& kind) { return std::string(kind.param.name); });
 
 TEST(Recompute, ChangesNeitherLossNorGradient) {

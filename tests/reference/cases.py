@@ -16,8 +16,10 @@ class Case:
     config: dict  # the content of config.json
     tokens: int = 40  # length of `ids`
     trained: bool = False  # gradients and 100 optimizer steps too; weights in f32, else bf16
-    correction_bias: float = 0.0  # e_score_correction_bias is uniform in [0, this)
+    correction_bias: float = 0.0  # e_score_correction_bias is uniform between 0 and this
     mtp: bool = False  # adds the multi-token prediction layer
+    fault: tuple | None = None  # attribute of plain.PlainModel and value: what the case must show
+    plain: bool = False  # computed by plain.py: the library has no such model, or another rule
 
 
 def _config(architecture, model_type, **keys):
@@ -104,6 +106,20 @@ def _v2(**keys):
     return _config("DeepseekV2ForCausalLM", "deepseek_v2", **_mla(**(v2 | keys)))
 
 
+def _moe_16b(**keys):
+    experts = {
+        "moe_intermediate_size": 12,
+        "n_routed_experts": 8,
+        "n_shared_experts": 2,
+        "num_experts_per_tok": 3,
+        "first_k_dense_replace": 1,
+        "moe_layer_freq": 1,
+        "norm_topk_prob": False,
+        "scoring_func": "softmax",
+    }
+    return _config("DeepseekForCausalLM", "deepseek", **(experts | keys))
+
+
 TRAINED = [
     Case("llama_mha", "as many key heads as query heads", _llama(), trained=True),
     Case("llama_gqa", "two query heads to a key head", _llama(num_key_value_heads=2), trained=True),
@@ -112,6 +128,12 @@ TRAINED = [
          _v3(), trained=True),
     Case("deepseek_v3_q_full", "MLA without q_lora_rank; experts scaled by 2.5, correction bias",
          _v3(q_lora_rank=None, routed_scaling_factor=2.5), trained=True, correction_bias=0.1),
+    Case("qwen2", "biases on q, k and v", _qwen2(num_key_value_heads=2), trained=True),
+    Case("deepseek_v2_groups", "softmax affinities, group-limited choice, scaled by 16",
+         _v2(topk_method="group_limited_greedy", n_group=4, topk_group=2,
+             routed_scaling_factor=16.0), trained=True),
+    Case("deepseek_moe_16b", "heads as in llama, experts as in V2-Lite", _moe_16b(), trained=True,
+         plain=True),
 ]
 
 FORWARD = [
@@ -119,16 +141,20 @@ FORWARD = [
     Case("llama_linear", "positions divided by 4", _llama(rope_scaling=LINEAR)),
     Case("llama_llama3", "frequencies scaled as in Llama 3.1", _llama(rope_scaling=LLAMA3),
          tokens=72),
-    Case("qwen2", "biases on q, k and v", _qwen2(num_key_value_heads=2)),
     Case("deepseek_v2_lite", "softmax affinities, greedy choice, two shared experts, YaRN",
          _v2(q_lora_rank=None, n_shared_experts=2, rope_scaling=YARN | V2_MSCALE), tokens=72),
-    Case("deepseek_v2_groups", "softmax affinities, group-limited choice, scaled by 16",
-         _v2(topk_method="group_limited_greedy", n_group=4, topk_group=2,
-             routed_scaling_factor=16.0)),
+    Case("deepseek_v2_normalised", "softmax affinities normalised over the chosen, then scaled",
+         _v2(num_experts_per_tok=3, norm_topk_prob=True, routed_scaling_factor=2.5), plain=True,
+         fault=("ignores_norm_topk_prob", True)),
     Case("deepseek_v3_groups", "sigmoid affinities, group-limited choice with correction bias",
          _v3(n_group=4, topk_group=2, routed_scaling_factor=2.5), correction_bias=0.1),
     Case("deepseek_v3_yarn", "MLA beyond the original positions",
          _v3(rope_scaling=YARN), tokens=72),
+    Case("deepseek_v3_mscales", "cos and sin scaled too: mscale and mscale_all_dim differ",
+         _v3(rope_scaling=YARN | {"mscale_all_dim": 0.5}), tokens=72),
+    Case("deepseek_v3_negative", "negative choices: groups that were not chosen are out, not zero",
+         _v3(n_group=4, topk_group=2, num_experts_per_tok=3, routed_scaling_factor=2.5),
+         correction_bias=-1.5, fault=("outside", 0.0)),
     Case("deepseek_v3_mtp", "one multi-token prediction layer",
          _v3(num_nextn_predict_layers=1), mtp=True),
 ]

@@ -26,6 +26,8 @@ and for cases with `trained`:
 Optimizer: AdamW, lr 1e-3, betas 0.9 and 0.95, eps 1e-8, decay 0.1 on weights of two or more
 dimensions, gradient norm clipped to 1.0; the same batch at each step.
 
+The cases marked `plain` are computed in double precision by plain.py, all others by the library.
+
 A seed is taken only if no greedy token and no choice of experts hangs on a rounding error, so that
 another correct implementation must agree exactly. Every f32 result is checked against f64 first.
 """
@@ -43,6 +45,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+import plain
 import published
 from cases import CASES, VOCAB
 
@@ -54,7 +57,9 @@ MAX_ROUNDING = 1e-5  # f32 against f64, relative to the largest value
 MAX_LOSS_ROUNDING = 2e-5  # the same for each of the 100 losses
 MTP_GRADIENTS = ("model.layers.2.", "model.layers.1.self_attn.", "model.embed_tokens.", "lm_head.")
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors"
+MIN_DIFFERENCE = 1e-2  # of logits computed with a known fault, relative to the largest
 ORIGIN = "transformers, eager attention and experts, CPU, f32"
+PLAIN_ORIGIN = "plain.py, f64"
 
 
 def relative_error(got, expected):
@@ -74,47 +79,53 @@ class RouteMargin:
 
     def _watch(self, router, _inputs, outputs):
         logits = outputs[0].detach().double()  # [tokens, experts]
-        affinity = logits.softmax(-1) if "V2" in type(router).__name__ else logits.sigmoid()
-        affinity = affinity + getattr(router, "e_score_correction_bias", 0.0)
+        softmax = self.config["scoring_func"] == "softmax"
+        affinity = logits.softmax(-1) if softmax else logits.sigmoid()
+        self.rank(affinity + getattr(router, "e_score_correction_bias", 0.0))
+
+    def rank(self, affinity):
+        """Notes the closest call; affinity [tokens, experts], with the correction bias."""
         groups, kept = self.config.get("n_group", 1), self.config.get("topk_group", 1)
         if kept < groups:
             grouped = affinity.view(affinity.shape[0], groups, -1)
-            best = 1 if "V2" in type(router).__name__ else 2  # affinities that speak for a group
+            # affinities that speak for a group
+            best = 1 if self.config["scoring_func"] == "softmax" else 2
             score = grouped.topk(best, -1).values.sum(-1).sort(-1, descending=True)
             self._note(score.values[:, kept - 1] - score.values[:, kept])
             mask = torch.zeros_like(score.values).scatter_(1, score.indices[:, :kept], 1.0)
             affinity = grouped.masked_fill(mask[..., None] == 0, -1e9).flatten(1)
         ranked = affinity.sort(-1, descending=True).values
-        self._note(ranked[:, router.top_k - 1] - ranked[:, router.top_k])
+        chosen = self.config["num_experts_per_tok"]
+        self._note(ranked[:, chosen - 1] - ranked[:, chosen])
 
     def _note(self, margins):
         self.smallest = min(self.smallest, float(margins.min()))
 
 
+def random_weight(name, shape, generator, dtype):
+    """Random values of ordinary size, each exact in `dtype`; norms differ from 1 to be seen."""
+    noise = torch.randn(shape, generator=generator)
+    if "norm" in name:
+        value = 1.0 + 0.2 * noise
+    elif name.endswith("bias"):
+        value = 0.2 * noise
+    elif "embed_tokens" in name:
+        value = noise
+    else:
+        value = noise * (1.5 / shape[-1] ** 0.5)
+    return value.to(dtype)
+
+
 def fill_weights(module, generator, correction_bias, dtype):
-    """Random weights of ordinary size, each exact in `dtype`; norms differ from 1 to be seen."""
     with torch.no_grad():
         for name, weight in module.named_parameters():
-            noise = torch.randn(weight.shape, generator=generator)
-            if "norm" in name:
-                value = 1.0 + 0.2 * noise
-            elif name.endswith("bias"):
-                value = 0.2 * noise
-            elif "embed_tokens" in name:
-                value = noise
-            else:
-                value = noise * (1.5 / weight.shape[-1] ** 0.5)
-            weight.copy_(value.to(dtype))
+            weight.copy_(random_weight(name, weight.shape, generator, dtype))
         for name, buffer in module.named_buffers():
             if name.endswith("e_score_correction_bias"):
                 buffer.copy_(correction_bias * torch.rand(buffer.shape, generator=generator))
 
 
-def write_model(case, seed, folder):
-    """Writes a random model folder and returns the ids to be asked of it."""
-    generator = torch.Generator().manual_seed(seed)
-    dtype = torch.float32 if case.trained else torch.bfloat16
-    published.write_folder(folder, case.config | {"torch_dtype": str(dtype)[6:]}, {})
+def library_weights(case, generator, folder, dtype):
     config = published.load_config(folder)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     fill_weights(model, generator, case.correction_bias, dtype)
@@ -122,10 +133,23 @@ def write_model(case, seed, folder):
     if mtp is not None:
         fill_weights(mtp.layers, generator, case.correction_bias, dtype)
     weights = published.published_weights(model, mtp)
-    weights = {
+    return {
         name: weight if name.endswith("e_score_correction_bias") else weight.to(dtype)
         for name, weight in weights.items()
     }
+
+
+def write_model(case, seed, folder):
+    """Writes a random model folder and returns the ids to be asked of it."""
+    generator = torch.Generator().manual_seed(seed)
+    dtype = torch.float32 if case.trained else torch.bfloat16
+    published.write_folder(folder, case.config | {"torch_dtype": str(dtype)[6:]}, {})
+    if case.config["model_type"] == "deepseek":
+        shapes = plain.moe_16b_shapes(case.config)
+        weights = {name: random_weight(name, shape, generator, dtype)
+                   for name, shape in shapes.items()}
+    else:
+        weights = library_weights(case, generator, folder, dtype)
     published.write_folder(folder, case.config | {"torch_dtype": str(dtype)[6:]}, weights)
     return torch.randint(2, VOCAB, (case.tokens,), generator=generator)
 
@@ -145,6 +169,8 @@ def greedy(model, ids):
         first, second = logits.topk(2).values
         margin = min(margin, float((first - second) / logits.abs().max()))
         sequence = torch.cat([sequence, logits.argmax()[None]])
+    if isinstance(model, plain.PlainModel):
+        return sequence[ids.numel():], margin
     cached = model.generate(ids[None], max_new_tokens=GREEDY_TOKENS, do_sample=False)[0]
     if not torch.equal(cached, sequence):
         margin = 0.0
@@ -219,12 +245,16 @@ def rounding_error(single, double):
                 if expected.abs().max() > 0), default=0.0)
 
 
-def training_vectors(folder, seed):
+def load_model(case, folder):
+    return plain.PlainModel(folder).float() if case.plain else published.load_model(folder)
+
+
+def training_vectors(case, folder, seed):
     """A run in f32, and how far its losses are from those of the same run in f64."""
     generator = torch.Generator().manual_seed(1000 + seed)
     ids = torch.randint(2, VOCAB, (4, 32), generator=generator)
-    losses, norms = train(published.load_model(folder), ids)
-    model = published.load_model(folder)
+    losses, norms = train(load_model(case, folder), ids)
+    model = load_model(case, folder)
     with published.double_precision(model):
         double, _ = train(model, ids)
     error = float(((losses - double).abs() / double).max())
@@ -233,12 +263,22 @@ def training_vectors(folder, seed):
     return run, error
 
 
+@torch.no_grad()
+def fault_difference(fault, folder, ids, logits):
+    """How far a known fault would move the logits: what the case must tell apart."""
+    model = plain.PlainModel(folder)
+    setattr(model, *fault)
+    return relative_error(model(input_ids=ids[None]).logits[0], logits)
+
+
 def try_seed(case, seed, folder):
     """Vectors and measured margins, or None and the reason why this seed is unfit."""
     ids = write_model(case, seed, folder)
-    model = published.load_model(folder)
+    model = load_model(case, folder)
     mtp = published.load_mtp(model) if case.mtp else None
     route = RouteMargin(case.config, model, *([mtp] if case.mtp else []))
+    if case.plain:
+        model.route_watch = route.rank
     vectors = model_vectors(case, model, mtp, ids)
     tokens, margin = greedy(model, ids)
     if margin < MIN_GREEDY_MARGIN:
@@ -246,18 +286,29 @@ def try_seed(case, seed, folder):
     if route.smallest < MIN_ROUTE_MARGIN:
         return None, f"route margin {route.smallest:.1e}"
     with published.double_precision(model, mtp):
-        rounding = rounding_error(vectors, model_vectors(case, model, mtp, ids))
+        precise = model_vectors(case, model, mtp, ids)
+    rounding = rounding_error(vectors, precise)
     if rounding > MAX_ROUNDING:
         return None, f"f32 and f64 part by {rounding:.1e}"
     facts = {"seed": seed, "greedy_margin": margin, "rounding": rounding}
+    if case.plain:
+        vectors = precise
+    if case.fault is not None:
+        facts["fault_differs"] = fault_difference(case.fault, folder, ids, precise["logits"])
+        if facts["fault_differs"] < MIN_DIFFERENCE:
+            return None, f"the fault shows by {facts['fault_differs']:.1e} only"
     if "n_routed_experts" in case.config:
         facts["route_margin"] = route.smallest
     if case.trained:
-        training, facts["train_rounding"] = training_vectors(folder, seed)
+        training, facts["train_rounding"] = training_vectors(case, folder, seed)
         if facts["train_rounding"] > MAX_LOSS_ROUNDING:
             return None, f"training in f32 and f64 parts by {facts['train_rounding']:.1e}"
         vectors |= training
     return vectors | {"ids": ids, "greedy": tokens}, facts
+
+
+def origin_of(case):
+    return PLAIN_ORIGIN if case.plain else ORIGIN
 
 
 def make_case(case, root):
@@ -273,12 +324,13 @@ def make_case(case, root):
         name: tensor.to(torch.float32 if tensor.is_floating_point() else torch.int32).contiguous()
         for name, tensor in vectors.items()
     }
-    save_file(as_stored, folder / "vectors.safetensors", metadata={"origin": ORIGIN})
+    save_file(as_stored, folder / "vectors.safetensors", metadata={"origin": origin_of(case)})
     facts = {name: float(f"{fact:.2g}") if isinstance(fact, float) else fact
              for name, fact in facts.items()}
     print(f"{case.name}: {facts}")
     files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-    return {"what": case.what} | facts | {"files": files}
+    origin = {"origin": PLAIN_ORIGIN} if case.plain else {}
+    return {"what": case.what} | origin | facts | {"files": files}
 
 
 def sha256(path):
@@ -306,6 +358,18 @@ def make(names, root):
     manifest_path.write_text(json.dumps(manifest, indent=1) + "\n")
 
 
+@torch.no_grad()
+def check_plainly(case, folder, ids, stored):
+    """Holds the library's answers against the second implementation."""
+    model = plain.PlainModel(folder)
+    got = {"logits": model(input_ids=ids[None]).logits[0]}
+    if case.mtp:
+        got["mtp_logits"] = model.mtp_logits(ids)
+    return [f"{case.name}: {name} of plain.py differs by {relative_error(tensor, stored[name]):.1e}"
+            for name, tensor in got.items()
+            if relative_error(tensor, stored[name]) > MAX_ROUNDING]
+
+
 def check_case(case, entry, root):
     """Compares one folder with its hashes and with the results of this machine."""
     folder, faults = root / case.name, []
@@ -314,7 +378,8 @@ def check_case(case, entry, root):
             faults.append(f"{case.name}/{name}: not the file that MANIFEST.json describes")
     stored = published.read_tensors(folder / "vectors.safetensors")
     ids = stored["ids"].long()
-    model = published.load_model(folder)
+    faults += check_plainly(case, folder, ids, stored)
+    model = load_model(case, folder)
     mtp = published.load_mtp(model) if case.mtp else None
     for name, tensor in model_vectors(case, model, mtp, ids).items():
         error = rounding_error({name: tensor}, {name: stored[name]})

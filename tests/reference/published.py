@@ -11,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_layers import MtpModel
 
+from plain import PlainModel
+
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 
@@ -76,6 +78,11 @@ def double_precision(model, mtp=None):
         def __getattr__(self, name):
             return getattr(torch, name)
 
+    if isinstance(model, PlainModel):
+        model.double()
+        yield
+        model.float()
+        return
     module = sys.modules[type(model).__module__]
     module.torch = Double()
     models = [model] if mtp is None else [model, mtp]
@@ -139,6 +146,8 @@ def _gradients(module):
 def published_gradients(model, mtp=None):
     """Gradients by published weight name; zero where a weight had none. Shared weights, such as
     the embedding of a multi-token layer, appear once, under the main model's name."""
+    if isinstance(model, PlainModel):
+        return model.published_gradients()
     result = split_experts(_gradients(model))
     if mtp is not None:
         result |= published_mtp(_gradients(mtp), model.config.num_hidden_layers)
