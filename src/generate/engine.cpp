@@ -102,8 +102,9 @@ uint64_t Engine::submit(Request request) {
   }
   if (prompt + request.max_tokens > max_tokens_) {
     fail(ErrorCode::kUsage, "generate: the prompt has ", prompt, " tokens and ", request.max_tokens,
-         " may follow; the context holds ", max_tokens_, ". Shorten the prompt or ask for at most ",
-         std::max<int64_t>(0, max_tokens_ - prompt), " tokens");
+         " may follow, ", prompt + request.max_tokens, " in all; the context holds ", max_tokens_,
+         ". Shorten the prompt or ask for at most ", std::max<int64_t>(0, max_tokens_ - prompt),
+         " tokens");
   }
   auto group = std::make_unique<Group>();
   group->id = next_id_++;
