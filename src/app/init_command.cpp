@@ -38,7 +38,7 @@ int list_presets(bool json) {
       print(line.dump() + "\n");
       continue;
     }
-    const size_t pad = preset.name.size() < 14 ? 14 - preset.name.size() : 1;
+    const size_t pad = preset.name.size() < 22 ? 22 - preset.name.size() : 1;
     print(concat("  ", preset.name, std::string(pad, ' '), preset.summary, " (",
                  size_text(preset.config), ")\n"));
   }
