@@ -6,10 +6,10 @@ PRESET ?= release
 ARGS ?=
 BUILD := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
 FATHOM := $(BUILD)/fathom
-PROGRAMS = find src tests -name '*.h' -o -name '*.cpp'
+PROGRAMS = find src tests fuzz -name '*.h' -o -name '*.cpp'
 
 .DEFAULT_GOAL := build
-.PHONY: build packages configure all demo test long-test bench format lint help
+.PHONY: build packages configure all demo test long-test bench fuzz format lint help
 
 build: configure ## install what is missing, configure, build the program (the default)
 	cmake --build --preset $(PRESET) --target fathom
@@ -34,6 +34,15 @@ long-test: build ## the tests that take minutes each, one line of result per tes
 
 bench: build ## speed of each kernel against this machine's ceilings
 	$(FATHOM) bench $(ARGS)
+
+fuzz: ## look for inputs that break readers of foreign bytes, a minute each (Clang)
+	scripts/install_packages.sh scripts/packages.txt scripts/packages-develop.txt
+	cmake --preset fuzz
+	cmake --build --preset fuzz
+	for target in build-fuzz/fuzz/*_fuzz; do \
+	  name=$$(basename $$target _fuzz); mkdir -p build-fuzz/found/$$name; \
+	  $$target -max_total_time=60 -timeout=20 -artifact_prefix=build-fuzz/ build-fuzz/found/$$name fuzz/corpus/$$name || exit 1; \
+	done
 
 format: ## rewrite our sources with clang-format 14
 	scripts/install_packages.sh scripts/packages-develop.txt

@@ -8,6 +8,10 @@ if(FATHOM_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
+if(FATHOM_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # tells the fuzzer which branches an input took
+endif()
+
 find_program(FATHOM_CCACHE ccache)
 if(FATHOM_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   # ccache refuses precompiled headers unless told that their macros and times may differ.

@@ -13,7 +13,7 @@ namespace {
 class TextReply : public AnswerOutput {
  public:
   TextReply(const Tokenizer& tokenizer, const AnswerForm& form)
-      : printer_(tokenizer, form.opened_think, form.thinking) {}
+      : printer_(tokenizer, form.reply, form.thinking) {}
 
   void token(int32_t id) override { printer_.push(id); }
   void finish(const Answer& answer) override {
@@ -47,6 +47,19 @@ class IdLine : public AnswerOutput {
   int64_t count_ = 0;
 };
 
+// The number of an answer's call gives it an id; calls of other answers have other seeds.
+std::string call_id(const AnswerForm& form, int number) {
+  char text[32];
+  const uint64_t bits =
+      mix64(form.seed + 0x9E3779B97F4A7C15ull * static_cast<uint64_t>(number + 1));
+  std::snprintf(text, sizeof text, "call_%016llx", static_cast<unsigned long long>(bits));
+  return text;
+}
+
+Json call_json(int number, const std::string& id) {
+  return Json::object({{"index", number}, {"id", id}, {"type", "function"}});
+}
+
 class JsonAnswer : public AnswerOutput {
  public:
   JsonAnswer(const LoadedModel& model, const AnswerForm& form) : model_(model), form_(form) {}
@@ -67,8 +80,7 @@ class JsonPieces : public JsonAnswer {
   JsonPieces(const LoadedModel& model, const AnswerForm& form) : JsonAnswer(model, form) {
     if (!model.tokenizer) return;
     if (form.chat) {
-      splitter_.emplace(*model.tokenizer, form.opened_think);
-      filter_.emplace(*model.tokenizer, form.opened_think);
+      parser_.emplace(*model.tokenizer, form.reply);
     } else {
       decoder_.emplace(*model.tokenizer, DecodeOptions{.skip_special = true});
     }
@@ -76,8 +88,8 @@ class JsonPieces : public JsonAnswer {
 
   void token(int32_t id) override {
     ids_.push_back(id);
-    if (splitter_) {
-      if (filter_->passes(id)) reply_piece(splitter_->push(id));
+    if (parser_) {
+      reply_pieces(parser_->push(id));
     } else if (decoder_) {
       text_piece(decoder_->push(id));
     } else {
@@ -85,26 +97,45 @@ class JsonPieces : public JsonAnswer {
     }
   }
   void finish(const Answer& answer) override {
-    if (splitter_) reply_piece(splitter_->finish());
+    if (parser_) reply_pieces(parser_->finish());
     if (decoder_) text_piece(decoder_->finish());
     JsonAnswer::finish(answer);
   }
 
  private:
-  // Thinking and answer never share a line.
-  void reply_piece(const ReplyText& part) {
-    if (!part.reasoning.empty()) write("reasoning_content", part.reasoning);
-    if (!part.answer.empty()) write("content", part.answer);
+  // Thinking, answer and calls never share a line.
+  void reply_pieces(const std::vector<ReplyPiece>& pieces) {
+    for (const ReplyPiece& piece : pieces) {
+      switch (piece.kind) {
+        case ReplyPiece::Kind::kReasoning:
+          write("reasoning_content", piece.text);
+          break;
+        case ReplyPiece::Kind::kContent:
+          write("content", piece.text);
+          break;
+        case ReplyPiece::Kind::kToolName: {
+          Json call = call_json(piece.call, call_id(form_, piece.call));
+          call["function"] = Json::object({{"name", piece.text}, {"arguments", ""}});
+          write("tool_calls", Json::array({call}));
+          break;
+        }
+        case ReplyPiece::Kind::kToolArguments:
+          write("tool_calls", Json::array({Json::object(
+                                  {{"index", piece.call},
+                                   {"function", Json::object({{"arguments", piece.text}})}})}));
+          break;
+      }
+    }
   }
   void text_piece(const std::string& text) {
     if (!text.empty()) write("text", text);
   }
-  void write(const char* key, const std::string& text) {
+  void write(const char* key, const Json& value) {
     Json choice = Json::object({{"index", 0}});
     if (form_.chat) {
-      choice["delta"] = Json::object({{key, text}});
+      choice["delta"] = Json::object({{key, value}});
     } else {
-      choice["text"] = key == nullptr ? Json() : Json(text);
+      choice["text"] = key == nullptr ? Json() : value;
     }
     choice["finish_reason"] = nullptr;
     Json json = Json::object();
@@ -115,8 +146,7 @@ class JsonPieces : public JsonAnswer {
     print(json.dump() + "\n");
   }
 
-  std::optional<FormFilter> filter_;
-  std::optional<ReplySplitter> splitter_;
+  std::optional<ReplyParser> parser_;
   std::optional<StreamDecoder> decoder_;
   std::vector<int32_t> ids_;  // since the last line
 };
@@ -153,15 +183,11 @@ std::string unique_id(const AnswerForm& form) {
 }
 
 // Tokens up to and including </think>.
-int64_t reasoning_tokens(const Tokenizer& tokenizer, const Answer& answer, bool opened_think) {
-  ReplySplitter splitter(tokenizer, opened_think);
-  int64_t count = 0;
-  for (size_t i = 0; i < answer.ids.size(); ++i) {
-    splitter.push(answer.ids[i]);
-    if (splitter.thinking()) count = static_cast<int64_t>(i) + 1;
-  }
-  if (splitter.reasoned() && !splitter.thinking()) ++count;
-  return std::min(count, answer.text_tokens());
+int64_t reasoning_tokens(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer) {
+  ReplyParser parser(tokenizer, form.reply);
+  for (const int32_t id : answer.ids) parser.push(id);
+  parser.finish();
+  return std::min(parser.reasoning_tokens(), answer.text_tokens());
 }
 
 Json usage(const Answer& answer, int64_t reasoning) {
@@ -176,39 +202,45 @@ Json usage(const Answer& answer, int64_t reasoning) {
   return json;
 }
 
-Json message_json(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer) {
-  const Reply reply = answer_reply(tokenizer, form, answer);
-  Json message = Json::object({{"role", "assistant"}, {"content", reply.text.answer}});
-  if (reply.reasoned) message["reasoning_content"] = reply.text.reasoning;
+ReplyEnd end_of(const Answer& answer) {
+  return answer.finish == FinishReason::kLength ? ReplyEnd::kMaxTokens : ReplyEnd::kEndToken;
+}
+
+Json message_json(const AnswerForm& form, const ParsedReply& reply) {
+  Json message = Json::object({{"role", "assistant"}, {"content", reply.content}});
+  if (!reply.reasoning_content.empty()) message["reasoning_content"] = reply.reasoning_content;
+  if (reply.tool_calls.empty()) return message;
+  Json calls = Json::array();
+  for (const ParsedCall& call : reply.tool_calls) {
+    const int number = static_cast<int>(calls.size());
+    Json json = call_json(number, call_id(form, number));
+    json["function"] = Json::object({{"name", call.name}, {"arguments", call.arguments}});
+    calls.push_back(std::move(json));
+  }
+  message["tool_calls"] = std::move(calls);
   return message;
 }
 
 }  // namespace
 
-Reply answer_reply(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer) {
-  std::vector<int32_t> ids = answer.ids;
-  FormFilter filter(tokenizer, form.opened_think);
-  std::erase_if(ids, [&](int32_t id) { return !filter.passes(id); });
-  Reply reply = split_reply(tokenizer, ids, form.opened_think);
-  if (form.opened_think && answer.stopped() && !reply.think_closed) {
-    reply.text.answer = std::move(reply.text.reasoning);
-    reply.text.reasoning.clear();
-    reply.reasoned = false;
-  }
-  return reply;
+ParsedReply answer_reply(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer) {
+  return parse_reply(tokenizer, answer.ids, form.reply, end_of(answer));
 }
 
 Json answer_json(const LoadedModel& model, const AnswerForm& form, const Answer& answer) {
   Json text;
   if (model.tokenizer) text = model.tokenizer->decode(answer.ids, {.skip_special = true});
   Json choice = Json::object({{"index", 0}});
+  std::string finish = name_of(answer.finish);
   if (form.chat) {
-    choice["message"] = message_json(*model.tokenizer, form, answer);
+    const ParsedReply reply = answer_reply(*model.tokenizer, form, answer);
+    choice["message"] = message_json(form, reply);
+    if (answer.stopped()) finish = reply.finish_reason;
   } else {
     choice["text"] = text;
   }
   choice["logprobs"] = nullptr;
-  choice["finish_reason"] = name_of(answer.finish);
+  choice["finish_reason"] = finish;
 
   Json json = Json::object();
   json["id"] = unique_id(form);
@@ -217,8 +249,7 @@ Json answer_json(const LoadedModel& model, const AnswerForm& form, const Answer&
   json["model"] = replace_invalid_utf8(model.folder);
   json["system_fingerprint"] = fingerprint(model);
   json["choices"] = Json::array({choice});
-  json["usage"] =
-      usage(answer, form.chat ? reasoning_tokens(*model.tokenizer, answer, form.opened_think) : 0);
+  json["usage"] = usage(answer, form.chat ? reasoning_tokens(*model.tokenizer, form, answer) : 0);
   json["timings"] = timings(answer);
   json["seed"] = form.seed;
   json["ids"] = Json(answer.ids);

@@ -15,8 +15,8 @@ namespace fathom {
 
 struct AnswerForm {
   OutputFormat output = OutputFormat::kText;
-  bool chat = false;          // an answer in a conversation; else the continuation of a text
-  bool opened_think = false;  // the prompt ended with <think>
+  bool chat = false;  // an answer in a conversation; else the continuation of a text
+  ReplyForm reply;    // of an answer in a conversation
   ThinkingStyle thinking = ThinkingStyle::kDropped;
   uint64_t seed = 0;
 };
@@ -30,9 +30,8 @@ class AnswerOutput {
 
 std::unique_ptr<AnswerOutput> make_answer_output(const LoadedModel& model, const AnswerForm& form);
 
-// What was thought and what was said, of an answer in a conversation. A think block that the prompt
-// opened and the model never closed, though it ended, was the answer.
-Reply answer_reply(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer);
+// What was thought, said and called, of an answer in a conversation.
+ParsedReply answer_reply(const Tokenizer& tokenizer, const AnswerForm& form, const Answer& answer);
 
 // The response object of the chat and completion APIs with `timings`, `seed`, `ids` and `text` (all
 // that was generated, special tokens left out; null without a tokenizer).

@@ -2,6 +2,7 @@
 #include "app/chat_session.h"
 #include "app/commands.h"
 #include "app/device_flags.h"
+#include "app/inputs.h"
 #include "app/load_progress.h"
 #include "app/sampling_flags.h"
 #include "app/terminal.h"
@@ -10,8 +11,8 @@ namespace fathom {
 namespace {
 
 struct ChatFlags {
-  std::string folder, system, output = "text";
-  bool think = false, alone = false, show_thinking = false, hide_thinking = false;
+  std::string folder, system, chat_template, output = "text";
+  bool think = false, no_think = false, alone = false, show_thinking = false, hide_thinking = false;
   SamplingFlags sampling;
   DeviceFlags device;
 };
@@ -31,7 +32,8 @@ int chat(const Command& command, const ChatFlags& flags) {
   settings.context_tokens = flags.sampling.context;
   settings.system = flags.system;
   settings.output = output;
-  settings.think = flags.think;
+  settings.chat_template = flags.chat_template;
+  settings.think = thinking_wish(flags.think, flags.no_think);
   settings.remember = !flags.alone;
   settings.thinking = choose_thinking_style(flags.show_thinking, flags.hide_thinking);
   return chat_session(model, device, settings);
@@ -45,7 +47,10 @@ void add_chat_command(CommandLine& line) {
   command.positional("folder", flags->folder, "model folder, or the folder of a run")
       .option("--system,--system-prompt", flags->system,
               "what the model is told before the conversation")
+      .option("--chat-template", flags->chat_template,
+              "a file with Jinja text, or a built-in format, in place of the folder's own")
       .flag("--think", flags->think, "begin each answer with <think>")
+      .flag("--no-think,--nothink", flags->no_think, "begin each answer without thinking")
       .flag("--alone", flags->alone, "ask each question on its own, without those before it")
       .flag("--show-thinking", flags->show_thinking,
             "thinking to standard error where there is no terminal")

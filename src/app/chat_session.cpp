@@ -38,7 +38,8 @@ class Session {
       : model_(model),
         device_(device),
         settings_(settings),
-        tokenizer_(model.require_tokenizer()) {}
+        tokenizer_(model.require_tokenizer()),
+        format_(choose_prompt_format(model.folder, tokenizer_, settings.chat_template)) {}
 
   int run();
 
@@ -70,6 +71,7 @@ class Session {
   const Tokenizer& tokenizer_;
   LineReader reader_;
   std::unique_ptr<LineEditor> editor_;  // where lines can be edited
+  PromptFormat format_;
   MessageLines lines_;
   std::vector<Message> history_;  // user and assistant in turn
   Json last_timings_;
@@ -208,7 +210,8 @@ void Session::ask(const std::string& question) {
 // Answers the last message of the history, which is the user's.
 void Session::answer() {
   AnswerRequest request;
-  request.prompt = encode_chat(tokenizer_, conversation(), {.open_think = settings_.think});
+  const Prompt asked = make_prompt(format_, conversation(), chat_prompt_options(settings_.think));
+  request.prompt = asked.ids;
   request.sampling = settings_.sampling;
   request.context_tokens = settings_.context_tokens;
   const int64_t room = context() - static_cast<int64_t>(request.prompt.size());
@@ -219,7 +222,10 @@ void Session::answer() {
   }
   request.max_tokens = settings_.max_tokens < 0 ? room : std::min(room, settings_.max_tokens);
 
-  const AnswerForm form{settings_.output, true, settings_.think, settings_.thinking,
+  const AnswerForm form{settings_.output,
+                        true,
+                        {asked.opens_thinking, format_.tool_syntax()},
+                        settings_.thinking,
                         settings_.sampling.seed};
   const std::unique_ptr<AnswerOutput> output = make_answer_output(model_, form);
   const Answer result = generate_answer(model_, device_, request, [&](int32_t id) {
@@ -234,7 +240,7 @@ void Session::answer() {
     say("(stopped)");
   }
   // Thinking is not carried into the next question, as DeepSeek-R1 is used.
-  history_.push_back({"assistant", answer_reply(tokenizer_, form, result).text.answer, ""});
+  history_.push_back({"assistant", answer_reply(tokenizer_, form, result).content, ""});
   last_timings_ = timings(result);
   last_tokens_ = result.prompt_tokens + static_cast<int64_t>(result.ids.size());
   ++settings_.sampling.seed;
@@ -260,8 +266,10 @@ void Session::undo() {
 
 void Session::set_thinking(const std::string& value) {
   if (value != "on" && value != "off" && !value.empty()) return say("/think on, or /think off");
-  settings_.think = value.empty() ? !settings_.think : value == "on";
-  say(settings_.think ? "Answers begin with thinking." : "The model decides whether it thinks.");
+  settings_.think = value.empty() ? !settings_.think.value_or(false) : value == "on";
+  if (*settings_.think) return say("Answers begin with thinking.");
+  say(format_.is_own() ? "The model decides whether it thinks."
+                       : "Answers begin without thinking.");
 }
 
 void Session::set_parameter(const std::string& text) {
@@ -336,16 +344,14 @@ void Session::show_stats() const {
 
 }  // namespace
 
-bool can_chat(const LoadedModel& model) {
+bool can_chat(const LoadedModel& model, const std::string& chat_template) {
   if (!model.tokenizer) return false;
-  const ControlIds& control = model.tokenizer->control();
-  return control.bos && control.eos && control.user && control.assistant &&
-         !model.tokenizer->spec().chat_template.empty();
+  return !chat_template.empty() || has_prompt_format(model.folder, *model.tokenizer);
 }
 
 int chat_session(const LoadedModel& model, Device& device, const ChatSettings& settings) {
   model.require_tokenizer();
-  if (!can_chat(model)) {
+  if (!can_chat(model, settings.chat_template)) {
     fail(ErrorCode::kModel, "chat: ", model.folder,
          " has no chat template (tokenizer_config.json); it continues texts: fathom run FOLDER "
          "--no-template \"…\"");

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,15 +22,16 @@ struct ChatSettings {
   int64_t max_tokens = -1;     // −1: what the context leaves
   int64_t context_tokens = 0;  // 0: the model's max_position_embeddings
   std::string system;
-  bool think = false;    // begin each answer with <think>
-  bool remember = true;  // off: each question is asked on its own
+  std::string chat_template;  // empty: the folder's own; else as choose_prompt_format takes it
+  std::optional<bool> think;  // begin each answer with thinking, or without; else the model's way
+  bool remember = true;       // off: each question is asked on its own
   ThinkingStyle thinking = ThinkingStyle::kDropped;
   OutputFormat output = OutputFormat::kText;  // another one: a line or more of JSON per answer
   std::vector<std::string> samples;           // prompts shown as suggestions at the start
 };
 
-// The tokenizer has the markers of a conversation and a template that says so.
-bool can_chat(const LoadedModel& model);
+// There is a tokenizer, and a template or a family's format for it.
+bool can_chat(const LoadedModel& model, const std::string& chat_template = "");
 
 // Returns the exit status: 0 at the end of input or /bye, 128 + signal where a signal ended it.
 // Throws Error(kModel) where the model cannot chat.

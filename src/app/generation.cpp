@@ -44,7 +44,11 @@ Answer generate_answer(const LoadedModel& model, Device& device, const AnswerReq
   job.prompt = request.prompt;
   job.max_tokens = max_tokens(request, context);
   job.sampling = request.sampling;
-  if (!request.ignore_eos) job.stop_ids = model.end_ids();
+  if (!request.ignore_eos) {
+    job.stop_ids = model.end_ids();
+    job.stop_ids.insert(job.stop_ids.end(), request.extra_stop_ids.begin(),
+                        request.extra_stop_ids.end());
+  }
 
   Answer answer;
   answer.prompt_tokens = static_cast<int64_t>(request.prompt.size());

@@ -20,6 +20,7 @@ struct AnswerRequest {
   int64_t context_tokens = 0;  // 0: the model's max_position_embeddings
   Sampling sampling;
   bool ignore_eos = false;
+  std::vector<int32_t> extra_stop_ids;  // end the answer like the model's own end tokens
 };
 
 struct Answer {

@@ -1,5 +1,6 @@
 #include "app/inputs.h"
 
+#include <ctime>
 #include <limits>
 
 #include "app/terminal.h"
@@ -19,35 +20,6 @@ auto as_usage_error(Call&& call) {
     throw Error(error.code() == ErrorCode::kRuntime ? ErrorCode::kUsage : error.code(),
                 error.what());
   }
-}
-
-std::string content_text(const Json& content, const std::string& where) {
-  if (content.is_null()) return "";
-  if (content.is_string()) return content.as_string(where);
-  std::string text;
-  for (const Json& part : content.items(where)) {
-    const std::string type = part.string_or("type", "text");
-    if (type != "text") {
-      fail(ErrorCode::kUsage, where, " holds a part of type '", type,
-           "'; this model reads text only");
-    }
-    text += part.string_at("text");
-  }
-  return text;
-}
-
-Message parse_message(const Json& json, const std::string& where) {
-  Message message;
-  message.role = json.string_at("role");
-  if (message.role == "developer") message.role = "system";
-  if (message.role != "system" && message.role != "user" && message.role != "assistant") {
-    fail(ErrorCode::kUsage, where, ".role is '", message.role,
-         "'; expected system, developer, user or assistant");
-  }
-  message.content = content_text(json.at("content"), where + ".content");
-  if (message.role == "assistant")
-    message.reasoning_content = json.string_or("reasoning_content", "");
-  return message;
 }
 
 }  // namespace
@@ -98,23 +70,21 @@ std::vector<Message> parse_messages(std::string_view text, const std::string& or
   return as_usage_error([&] {
     const Json json = parse_json(text, origin, ErrorCode::kUsage);
     const Json& list = json.is_object() ? json.at("messages") : json;
-    std::vector<Message> messages;
-    for (const Json& item : list.items(concat(origin, ": messages"))) {
-      const std::string where = concat(origin, ": messages[", messages.size(), "]");
-      try {
-        messages.push_back(parse_message(item, where));
-      } catch (const Error& error) {
-        if (std::string(error.what()).starts_with(where)) throw;
-        fail(ErrorCode::kUsage, where, ": ", error.what());
-      }
-    }
-    if (messages.empty()) fail(ErrorCode::kUsage, origin, ": the list of messages is empty");
-    return messages;
+    return messages_from_json(list, concat(origin, ": messages"));
   });
 }
 
 std::vector<Message> read_messages(const std::string& path) {
   return parse_messages(read_input(path), name_of_input(path));
+}
+
+Json read_tools(const std::string& path) {
+  return as_usage_error([&] {
+    const std::string origin = name_of_input(path);
+    const Json json = parse_json(read_input(path), origin, ErrorCode::kUsage);
+    const Json& list = json.is_object() ? json.at("tools") : json;
+    return tools_from_json(list, concat(origin, ": tools"));
+  });
 }
 
 Tokenizer load_tokenizer(const std::string& folder) {
@@ -127,9 +97,37 @@ std::vector<int32_t> encode_text(const Tokenizer& tokenizer, std::string_view te
   return as_usage_error([&] { return tokenizer.encode(text, options); });
 }
 
-std::vector<int32_t> encode_chat(const Tokenizer& tokenizer, const std::vector<Message>& messages,
-                                 const ChatOptions& options) {
-  return as_usage_error([&] { return render_chat(tokenizer, messages, options).ids; });
+PromptFormat choose_prompt_format(const std::string& folder, const Tokenizer& tokenizer,
+                                  const std::string& choice) {
+  if (choice.empty()) return PromptFormat::load(folder, tokenizer);
+  if (exists(choice) && !is_directory(choice)) {
+    return PromptFormat::from_template(read_input(choice), choice, tokenizer);
+  }
+  return PromptFormat::named(choice, tokenizer);
+}
+
+std::optional<bool> thinking_wish(bool think, bool no_think) {
+  if (think && no_think) fail(ErrorCode::kUsage, "--think contradicts --no-think; give one");
+  if (think) return true;
+  if (no_think) return false;
+  return std::nullopt;
+}
+
+PromptOptions chat_prompt_options(std::optional<bool> think) {
+  PromptOptions options;
+  options.thinking = think;
+  options.force_thinking = true;
+  options.now = static_cast<int64_t>(std::time(nullptr));
+  return options;
+}
+
+bool has_prompt_format(const std::string& folder, const Tokenizer& tokenizer) {
+  return exists(join_path(folder, "chat_template.jinja")) || PromptFormat::known_for(tokenizer);
+}
+
+Prompt make_prompt(const PromptFormat& format, const std::vector<Message>& messages,
+                   const PromptOptions& options) {
+  return as_usage_error([&] { return format.render(messages, options); });
 }
 
 }  // namespace fathom

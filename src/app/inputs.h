@@ -4,12 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "io/json.h"
-#include "text/chat.h"
+#include "text/prompt.h"
 
 namespace fathom {
 
@@ -26,10 +27,11 @@ std::vector<int32_t> read_ids(const std::string& path);
 void check_vocabulary(const std::vector<int32_t>& ids, int64_t vocab_size,
                       const std::string& where);
 
-// A list of messages, or an object that holds one as "messages", with the fields of the chat API:
-// content is a string, null, or a list of {"type": "text", "text": …}; "developer" is "system".
+// A list of messages, or an object that holds one as "messages" (text/message.h has the fields).
 std::vector<Message> parse_messages(std::string_view text, const std::string& origin);
 std::vector<Message> read_messages(const std::string& path);
+// A list of tools, or an object that holds one as "tools".
+Json read_tools(const std::string& path);
 
 // The tokenizer of a model folder, of a run's newest checkpoint, or of a folder that holds nothing
 // else.
@@ -38,8 +40,19 @@ Tokenizer load_tokenizer(const std::string& folder);
 // Ids of `text` as plain text; characters that the tokenizer lacks are Error(kUsage) naming them.
 std::vector<int32_t> encode_text(const Tokenizer& tokenizer, std::string_view text,
                                  const EncodeOptions& options = {});
-// The same for a conversation.
-std::vector<int32_t> encode_chat(const Tokenizer& tokenizer, const std::vector<Message>& messages,
-                                 const ChatOptions& options = {});
+
+// How conversations are put to the model in `folder`: by its own template, by its family's format,
+// or as `choice` says: the name of a built-in format, or a file with Jinja text; empty for none.
+PromptFormat choose_prompt_format(const std::string& folder, const Tokenizer& tokenizer,
+                                  const std::string& choice);
+// What --think and --no-think ask for; both are a usage error.
+std::optional<bool> thinking_wish(bool think, bool no_think);
+// The options of an answer that is asked to think or not, or left to the model.
+PromptOptions chat_prompt_options(std::optional<bool> think);
+// Whether there is a format without a choice.
+bool has_prompt_format(const std::string& folder, const Tokenizer& tokenizer);
+// The prompt, with what the user gave at fault where it cannot be encoded.
+Prompt make_prompt(const PromptFormat& format, const std::vector<Message>& messages,
+                   const PromptOptions& options = {});
 
 }  // namespace fathom

@@ -14,23 +14,8 @@ ThinkingStyle choose_thinking_style(bool show, bool hide) {
   return show ? ThinkingStyle::kToErrors : ThinkingStyle::kDropped;
 }
 
-bool FormFilter::passes(int32_t id) {
-  if (id == control_.bos || id == control_.pad || id == control_.user || id == control_.assistant) {
-    return false;
-  }
-  if (id == control_.think && started_) return false;
-  if (id == control_.end_think && !thinking_) return false;
-  if (id == control_.think) thinking_ = true;
-  if (id == control_.end_think) thinking_ = false;
-  started_ = true;
-  return true;
-}
-
-ReplyPrinter::ReplyPrinter(const Tokenizer& tokenizer, bool opened_think, ThinkingStyle style)
-    : filter_(tokenizer, opened_think),
-      splitter_(tokenizer, opened_think),
-      opened_think_(opened_think),
-      style_(style) {}
+ReplyPrinter::ReplyPrinter(const Tokenizer& tokenizer, const ReplyForm& form, ThinkingStyle style)
+    : parser_(tokenizer, form), opened_think_(form.opened_think), style_(style) {}
 
 void ReplyPrinter::write_thinking(const std::string& text) {
   if (style_ == ThinkingStyle::kDropped) return;
@@ -56,19 +41,44 @@ void ReplyPrinter::close_thinking() {
                         human_seconds(thinking_time_.seconds()), ")\n"));
 }
 
-void ReplyPrinter::show(const ReplyText& part) {
-  reply_.text.reasoning += part.reasoning;
-  reply_.text.answer += part.answer;
-  if (!part.reasoning.empty()) show_thinking(part.reasoning);
-  if (part.answer.empty()) return;
+void ReplyPrinter::close_call() {
+  if (call_shown_) print("\n");
+  call_shown_ = false;
+}
+
+void ReplyPrinter::show_call(const ReplyPiece& piece) {
   close_thinking();
-  print(visible(part.answer));
+  if (piece.kind == ReplyPiece::Kind::kToolName) {
+    close_call();
+    print(concat(reply_.text.answer.empty() ? "" : "\n", visible(piece.text), " "));
+    call_shown_ = true;
+  } else {
+    print(visible(piece.text));
+  }
+}
+
+void ReplyPrinter::show(const std::vector<ReplyPiece>& pieces) {
+  for (const ReplyPiece& piece : pieces) {
+    switch (piece.kind) {
+      case ReplyPiece::Kind::kReasoning:
+        reply_.text.reasoning += piece.text;
+        show_thinking(piece.text);
+        break;
+      case ReplyPiece::Kind::kContent:
+        reply_.text.answer += piece.text;
+        close_thinking();
+        close_call();
+        print(visible(piece.text));
+        break;
+      default:
+        show_call(piece);
+    }
+  }
 }
 
 void ReplyPrinter::push(int32_t id) {
-  if (!filter_.passes(id)) return;
-  show(splitter_.push(id));
-  if (splitter_.thinking()) {
+  show(parser_.push(id));
+  if (parser_.thinking()) {
     ++thinking_tokens_;
   } else {
     close_thinking();
@@ -76,10 +86,10 @@ void ReplyPrinter::push(int32_t id) {
 }
 
 void ReplyPrinter::finish(bool ended) {
-  show(splitter_.finish());
+  show(parser_.finish());
   close_thinking();
-  reply_.reasoned = splitter_.reasoned();
-  reply_.think_closed = reply_.reasoned && !splitter_.thinking();
+  reply_.reasoned = parser_.reasoned();
+  reply_.think_closed = reply_.reasoned && !parser_.thinking();
   reply_.ended = ended;
   if (!ended || !opened_think_ || reply_.think_closed) return;
   reply_.text.answer = std::move(reply_.text.reasoning);

@@ -15,7 +15,7 @@ struct ReplyPrinterTest : ::testing::Test {
   // What reaches standard output, and the reply that is kept.
   std::string print(const std::vector<int32_t>& ids, bool opened_think, bool ended,
                     ThinkingStyle style = ThinkingStyle::kDropped) {
-    ReplyPrinter printer(tokenizer, opened_think, style);
+    ReplyPrinter printer(tokenizer, {.opened_think = opened_think}, style);
     ::testing::internal::CaptureStdout();
     for (const int32_t token : ids) printer.push(token);
     printer.finish(ended);

@@ -15,9 +15,9 @@ namespace fathom {
 namespace {
 
 struct RunFlags {
-  std::string folder, prompt, prompt_flag, file, ids_file, system;
-  bool no_template = false, think = false, show_thinking = false, hide_thinking = false,
-       ignore_eos = false, verbose = false;
+  std::string folder, prompt, prompt_flag, file, ids_file, system, chat_template, suffix;
+  bool no_template = false, think = false, no_think = false, show_thinking = false,
+       hide_thinking = false, ignore_eos = false, verbose = false;
   std::string output = "text";
   SamplingFlags sampling;
   DeviceFlags device;
@@ -52,8 +52,9 @@ std::optional<std::string> prompt_text(const Command& command, const RunFlags& f
   return text;
 }
 
+// Also says of what form the reply will be.
 std::vector<int32_t> encode_prompt(const LoadedModel& model, const RunFlags& flags,
-                                   const AnswerForm& form, const std::string& prompt) {
+                                   const std::string& prompt, AnswerForm& form) {
   const Tokenizer& tokenizer = model.require_tokenizer();
   if (!form.chat) {
     // Something must come first, even where the text is empty.
@@ -63,7 +64,11 @@ std::vector<int32_t> encode_prompt(const LoadedModel& model, const RunFlags& fla
   std::vector<Message> messages;
   if (!flags.system.empty()) messages.push_back({"system", flags.system, ""});
   messages.push_back({"user", prompt, ""});
-  return encode_chat(tokenizer, messages, {.open_think = form.opened_think});
+  const PromptFormat format = choose_prompt_format(model.folder, tokenizer, flags.chat_template);
+  const Prompt asked = make_prompt(format, messages,
+                                   chat_prompt_options(thinking_wish(flags.think, flags.no_think)));
+  form.reply = {asked.opens_thinking, format.tool_syntax()};
+  return asked.ids;
 }
 
 ChatSettings chat_settings(const RunFlags& flags, const Sampling& sampling) {
@@ -72,7 +77,8 @@ ChatSettings chat_settings(const RunFlags& flags, const Sampling& sampling) {
   settings.max_tokens = flags.sampling.max_tokens;
   settings.context_tokens = flags.sampling.context;
   settings.system = flags.system;
-  settings.think = flags.think;
+  settings.chat_template = flags.chat_template;
+  settings.think = thinking_wish(flags.think, flags.no_think);
   settings.thinking = choose_thinking_style(flags.show_thinking, flags.hide_thinking);
   return settings;
 }
@@ -94,8 +100,8 @@ int answer_prompt(const LoadedModel& model, Device& device, const RunFlags& flag
   });
   output->finish(answer);
   if (form.chat && form.output == OutputFormat::kText && answer.finish == FinishReason::kLength) {
-    const Reply reply = answer_reply(model.require_tokenizer(), form, answer);
-    if (reply.reasoned && !reply.think_closed)
+    const ParsedReply reply = answer_reply(model.require_tokenizer(), form, answer);
+    if (reply.content.empty() && !reply.reasoning_content.empty())
       std::cerr << "fathom: the answer was cut off while the model was thinking; -n allows more "
                    "tokens\n";
   }
@@ -126,8 +132,8 @@ int run(const Command& command, const RunFlags& flags) {
     check_vocabulary(request.prompt, model.config().vocab_size, name_of_input(flags.ids_file));
     return answer_prompt(model, device, flags, form, std::move(request));
   }
-  form.chat = !flags.no_template && can_chat(model);
-  form.opened_think = form.chat && flags.think;
+  const bool fills = command.given("--suffix");
+  form.chat = !flags.no_template && !fills && can_chat(model, flags.chat_template);
   const std::optional<std::string> prompt = prompt_text(command, flags);
   if (!prompt) {
     if (input_is_terminal() && form.chat && form.output == OutputFormat::kText) {
@@ -136,7 +142,12 @@ int run(const Command& command, const RunFlags& flags) {
     fail(ErrorCode::kUsage,
          "run: there is no prompt; give one as an argument, with -f FILE or on standard input");
   }
-  request.prompt = encode_prompt(model, flags, form, *prompt);
+  if (fills) {
+    request.prompt = fill_in_middle_prompt(model.require_tokenizer(), *prompt, flags.suffix);
+    request.extra_stop_ids = fill_in_middle_stops(model.require_tokenizer());
+  } else {
+    request.prompt = encode_prompt(model, flags, *prompt, form);
+  }
   return answer_prompt(model, device, flags, form, std::move(request));
 }
 
@@ -148,7 +159,9 @@ void add_run_command(CommandLine& line) {
   command.positional("folder", flags->folder, "model folder, or the folder of a run")
       .positional("prompt", flags->prompt,
                   "what to answer; text from a pipe follows it after a blank line", false)
-      .option("--prompt,-p", flags->prompt_flag, "the prompt as a flag")
+      .option("--prompt,-p,--prefix", flags->prompt_flag, "the prompt as a flag")
+      .option("--suffix", flags->suffix,
+              "what follows: the model fills in the middle between the prompt and this text")
       .option("--file,-f", flags->file, "file that holds the prompt; - is standard input")
       .option("--ids", flags->ids_file,
               "JSON file of token ids to continue: {\"ids\": [...]}; - is standard input")
@@ -156,7 +169,10 @@ void add_run_command(CommandLine& line) {
               "what the model is told before the conversation")
       .flag("--no-template", flags->no_template,
             "continue the text as it is, without the chat template")
+      .option("--chat-template", flags->chat_template,
+              "a file with Jinja text, or a built-in format, in place of the folder's own")
       .flag("--think", flags->think, "begin the answer with <think>")
+      .flag("--no-think,--nothink", flags->no_think, "begin the answer without thinking")
       .flag("--show-thinking", flags->show_thinking,
             "thinking to standard error where there is no terminal")
       .flag("--hide-thinking", flags->hide_thinking, "no thinking on the terminal")

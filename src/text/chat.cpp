@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "text/prompt.h"
 
 namespace fathom {
 namespace {
@@ -128,11 +129,28 @@ class TextSink : public Sink {
 
 }  // namespace
 
-RenderedChat render_chat(const Tokenizer& tokenizer, const std::vector<Message>& messages,
-                         const ChatOptions& options) {
+RenderedChat render_own_chat(const Tokenizer& tokenizer, const std::vector<Message>& messages,
+                             const ChatOptions& options) {
   IdSink sink(tokenizer);
   write_chat(messages, options, sink);
   return sink.chat;
+}
+
+RenderedChat render_chat(const Tokenizer& tokenizer, const std::vector<Message>& messages,
+                         const ChatOptions& options) {
+  // Training asks this for every problem; its own format needs no engine.
+  if (tokenizer.spec().chat_template == kTemplate) {
+    return render_own_chat(tokenizer, messages, options);
+  }
+  const PromptFormat format = PromptFormat::of(tokenizer);
+  PromptOptions wanted;
+  wanted.add_generation_prompt = options.add_generation_prompt;
+  wanted.force_thinking = options.open_think;
+  if (options.open_think) wanted.thinking = true;
+  Prompt prompt = options.add_generation_prompt ? format.render(messages, wanted)
+                                                : format.render_answers(messages, wanted);
+  prompt.answer_mask.resize(prompt.ids.size(), 0.0f);
+  return {std::move(prompt.ids), std::move(prompt.answer_mask)};
 }
 
 std::string render_chat_text(const std::vector<Message>& messages, const ChatOptions& options) {

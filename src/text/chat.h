@@ -15,15 +15,10 @@
 #include <string_view>
 #include <vector>
 
+#include "text/message.h"
 #include "text/tokenizer.h"
 
 namespace fathom {
-
-struct Message {
-  std::string role;  // "system", "user" or "assistant"
-  std::string content;
-  std::string reasoning_content;  // assistant only: rendered between <think> and </think>
-};
 
 struct ChatOptions {
   bool add_generation_prompt = true;  // end with <｜Assistant｜>, for the model to go on
@@ -37,10 +32,14 @@ struct RenderedChat {
   std::vector<float> answer_mask;
 };
 
+// In the format that the tokenizer's chat template says (text/prompt.h).
 RenderedChat render_chat(const Tokenizer& tokenizer, const std::vector<Message>& messages,
                          const ChatOptions& options = {});
+// In the format above, whatever the tokenizer says.
+RenderedChat render_own_chat(const Tokenizer& tokenizer, const std::vector<Message>& messages,
+                             const ChatOptions& options = {});
 
-// The same as text, for people.
+// That one as text, for people.
 std::string render_chat_text(const std::vector<Message>& messages, const ChatOptions& options = {});
 
 // The Jinja text that makes other programs render the same ids (tokenizer_config.json,

@@ -40,4 +40,10 @@ if [ -d "$tokenizers" ]; then
             --data "$tokenizers" || status=1
 fi
 
+"$python" "$here/templates.py" check || status=1
+shared=${FATHOM_SHARED_DIR:-$here/../../../shared}
+if [ -d "$shared/data/templates" ] && [ -x "$build/tests/render_template" ]; then
+  "$python" "$here/templates.py" compare "$build/tests/render_template" "$shared" || status=1
+fi
+
 exit $status

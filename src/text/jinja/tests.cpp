@@ -42,7 +42,7 @@ bool divisible_test(Interpreter& in, const Value& value, ArgumentReader& argumen
 bool same_test(Interpreter& in, const Value& value, ArgumentReader& arguments) {
   const Value* other = arguments.next("other");
   if (other == nullptr) fault("sameas needs a value to compare with");
-  return value.kind() == other->kind() && in.equals(value, *other);
+  return !value.is_undefined() && value.kind() == other->kind() && in.equals(value, *other);
 }
 
 bool callable_test(Interpreter&, const Value& value, ArgumentReader&) {

@@ -1,0 +1,43 @@
+// Messages of a conversation, and how the chat API spells them in JSON.
+//
+// Threads: values and pure functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/json.h"
+
+namespace fathom {
+
+struct ToolCall {
+  std::string id = {};
+  std::string name = {};
+  // A string is JSON text and goes to the model unchanged; an object is written as JSON with ", "
+  // and
+  // ": " between its parts.
+  Json arguments = {};
+};
+
+struct Message {
+  std::string role = {};  // "system", "user", "assistant" or "tool"
+  std::string content = {};
+  std::string reasoning_content = {};     // assistant: what it thought before
+  bool no_content = false;                // assistant: null in place of a text, as calls may have
+  std::vector<ToolCall> tool_calls = {};  // assistant
+  std::string tool_call_id = {};          // tool: the call that it answers
+  std::string name = {};
+  bool prefix = false;  // the last message, an assistant's: the model goes on where it ends
+};
+
+// The fields of the chat API: content is a string, null, or a list of {"type": "text", "text": …};
+// "developer" is "system". Faults are Error(kUsage) that begin with `where` and name the field.
+Message message_from_json(const Json& json, const std::string& where);
+// Also checks that each tool message answers a call, and that only the last one is a prefix.
+std::vector<Message> messages_from_json(const Json& list, const std::string& where);
+
+// A list of {"type": "function", "function": {"name", "description", "parameters"}}, or of what
+// stands in "function"; gives the former.
+Json tools_from_json(const Json& list, const std::string& where);
+
+}  // namespace fathom
