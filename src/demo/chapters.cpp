@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kLogEvery = 10;
 constexpr int64_t kMostGateRounds = 5;
+constexpr int64_t kHeldOutDocuments = 64;
 
 std::string progress_folder(const DemoStage& stage, const std::string& name) {
   return join_path(stage.state.out(), "progress-" + name);
@@ -120,6 +121,15 @@ Json train_row(const StepReport& report, int64_t step, double lr, const Progress
   return row;
 }
 
+// The same few documents each time, of the mixture but from problems that no chapter trains on.
+std::vector<Batch> held_out_documents(const DemoStage& stage, const TrainingChapter& chapter) {
+  if (chapter.eval_every == 0) return {};
+  MixtureConfig mixture = chapter.mixture;
+  mixture.split = Split::kExam;
+  MixtureSource source(stage.tokenizer, mixture, {kHeldOutDocuments, stage.seed, {}});
+  return {source.batch(0, {})};
+}
+
 // Two answers of the step: the first right one and the first wrong one, or any two.
 void send_samples(const DemoStage& stage, const ChapterTitle& title, const Rollout& rollout,
                   int64_t group) {
@@ -150,6 +160,7 @@ Json train_chapter(const DemoStage& stage, const ChapterTitle& title,
   batches.seed = mix64(stage.seed) ^ hash_text(title.name.data(), title.name.size());
   batches.packing = {decoder.config().num_nextn_predict_layers};
   MixtureSource source(stage.tokenizer, chapter.mixture, batches);
+  const std::vector<Batch> held_out = held_out_documents(stage, chapter);
   Progress at = restore_progress(stage, title, trainer);
   MetricsWriter metrics(metrics_path(stage, title.name), at.step);
   const Timer timer;
@@ -171,7 +182,9 @@ Json train_chapter(const DemoStage& stage, const ChapterTitle& title,
       if (report.applied) loss = report.loss;
       check_applied(stage, title, at.step, report.loss, report.applied, bad);
       if (at.step % kLogEvery != 0 && at.step != steps) continue;
-      const Json row = train_row(report, at.step, options.lr, at);
+      Json row = train_row(report, at.step, options.lr, at);
+      if (!held_out.empty() && (at.step % chapter.eval_every == 0 || at.step == steps))
+        row["val_loss"] = trainer.evaluate(held_out).loss;
       metrics.write(row);
       send_step(stage, title, steps, row);
     }

@@ -138,15 +138,8 @@ void Page::pretraining() {
   const Metrics metrics = chapter_metrics(state_, "pretrain");
   if (metrics.rows.empty()) return;
   report_.heading("Pretraining");
-  LineChart loss = metrics_chart(metrics, "Pretraining: loss", "nats a token",
-                                 {{"loss", "training"}, {"mtp_loss", "multi-token head"}});
-  if (done("pretrain")) {
-    const Json& result = state_.result("pretrain");
-    loss.series.push_back({"held out, at the end",
-                           {result.double_at("steps")},
-                           {result.at("max_vio").double_at("validation_loss")}});
-  }
-  chart(loss);
+  curves(metrics, "Pretraining: loss", "nats a token",
+         {{"loss", "training"}, {"mtp_loss", "multi-token head"}, {"val_loss", "held out"}});
   curves(metrics, "Pretraining: speed", "tokens a second", {{"tokens_per_s", "training"}});
   report_.subheading("Balance of the experts");
   report_.text(

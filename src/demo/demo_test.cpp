@@ -90,6 +90,7 @@ class FinishedDemo : public ::testing::Test {
         row["entropy"] = 1 / x;
       } else {
         row["loss"] = 3 / x;
+        if (chapter_name == "pretrain" && step % 5 == 0) row["val_loss"] = 4 / x;
         row["tokens_per_s"] = 10'000 + step;
       }
       metrics.write(row);
@@ -221,6 +222,7 @@ TEST_F(FinishedDemo, ChartsHoldTheNumbersOfTheMetricsFiles) {
     EXPECT_EQ(data.at("series").at(series).at("y"), Json(expected.value)) << id;
   };
   compare("pretraining-loss", 0, "pretrain", "loss");
+  compare("pretraining-loss", 1, "pretrain", "val_loss");
   compare("pretraining-speed", 0, "pretrain", "tokens_per_s");
   compare("grpo-reward", 0, "grpo", "reward");
   compare("grpo-right-answers-of-each-task", 0, "grpo", "accuracy_modsum");

@@ -47,6 +47,7 @@ std::string step_line(const Json& event) {
       line += concat("  ", label, " ", fixed(value->as_double(), digits));
   };
   add("loss", "loss", 4);
+  add("val_loss", "held out", 4);
   add("reward", "reward", 3);
   add("mean_tokens", "tokens", 1);
   add("reasoning_share", "reasons", 3);

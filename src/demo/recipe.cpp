@@ -17,6 +17,7 @@ TrainingChapter pretrain_chapter(bool quick) {
   // At 0.3 the head delays the worked sums by hundreds of steps on some seeds; it learns at 0.1
   // too.
   chapter.mtp_weight = chapter.late_mtp_weight = 0.1;
+  chapter.eval_every = quick ? 50 : 60;  // a look costs a quarter of a step
   return chapter;
 }
 

@@ -21,6 +21,7 @@ struct TrainingChapter {
   int64_t warmup_steps = 0;
   double weight_decay = 0;
   double mtp_weight = 0, late_mtp_weight = 0;  // from two thirds of the steps on: late
+  int64_t eval_every = 0;  // steps between two looks at held-out documents; 0: none
 };
 
 struct DemoRecipe {

@@ -20,6 +20,10 @@ expect 'answers grow to three times their length' "$(figure after mean_tokens) >
 expect 'nearly all answers reason' "$(figure after reasoning_share) >= 0.9"
 expect 'random rewards teach little' "$(figure control t1_after) - $(figure control t1_before) <= 0.2"
 
+# Held-out documents are looked at on the way, and what is learned shows there too.
+grep -oE '"val_loss":[0-9.e+-]+' d/metrics-pretrain.jsonl | cut -d: -f2 >held_out
+[ "$(wc -l <held_out)" -ge 10 ] || die "the held-out curve has $(wc -l <held_out) points"
+expect 'the held-out loss falls by half' "$(tail -n 1 held_out) < $(head -n 1 held_out) / 2"
 [ -s d/report.html ] || die 'd/report.html is missing'
 silent d/report.html 'http://'
 silent d/report.html 'https://'
