@@ -17,8 +17,9 @@ same_run() {
   same "$(find "$1/checkpoints" -name '.*')" ''
 }
 
-# kill_often KILLS STEPS MOST_MS: kills a run that often, each time within MOST_MS of its start; what it left must load. Then the
-# run is let go to its end, which must be that of a run never stopped.
+# kill_often KILLS STEPS MOST_MS: kills a run that often, each time within MOST_MS of its start (the last time, of its first save,
+# which a busy machine may not have reached before); what it left must load. Then the run is let go to its end, which must be that
+# of a run never stopped.
 kill_often() {
   local kills=$1 steps=$2 most_ms=$3 n program
   local last
@@ -26,6 +27,9 @@ kill_often() {
   for n in $(seq "$kills"); do
     (train --out killed --steps "$steps") >killed.log 2>&1 &
     program=$!
+    if [ "$n" -eq "$kills" ]; then
+      until ls killed/checkpoints/step-* >/dev/null 2>&1; do sleep 0.01; kill -0 "$program" || die "$(cat killed.log)"; done
+    fi
     sleep "$(awk "BEGIN { print $((RANDOM % most_ms + 20)) / 1000 }")"
     kill -9 "$program" 2>/dev/null || true
     wait "$program" 2>/dev/null || true
