@@ -16,11 +16,12 @@
 namespace fathom {
 namespace {
 
-using Slots = std::array<void*, sizeof(KernelTable) / sizeof(void*)>;
+// All of a table but the operand dtype, which comes last.
+using Slots = std::array<void*, sizeof(KernelTable) / sizeof(void*) - 1>;
 
 Slots slots(const KernelTable& table) {
   Slots all;
-  std::memcpy(all.data(), &table, sizeof table);
+  std::memcpy(all.data(), &table, sizeof all);
   return all;
 }
 

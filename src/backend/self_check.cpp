@@ -64,6 +64,25 @@ Numbers grouped_product(void (*kernel)(Stream*, ConstView, ConstView, ConstView,
   return c;
 }
 
+// As grouped_product() with matrices of FP8 codes, which lie apart.
+Numbers grouped_stored(const KernelTable& table) {
+  Numbers a = random_numbers(kRows * kInner, 1), c = random_numbers(kRows * kCols, 3);
+  const float scales[kGroups] = {0.5f, 1.0f, 0.3f};
+  std::vector<uint8_t> codes;
+  for (int64_t i = 0; i < kGroups * kCols * kInner; ++i)
+    codes.push_back(static_cast<uint8_t>(i * 5 % 0x70 + (i % 2 == 0 ? 0x80 : 0)));
+  std::vector<ConstView> matrices;
+  for (int64_t g = 0; g < kGroups; ++g) {
+    matrices.push_back({codes.data() + g * kCols * kInner,
+                        DType::kF8E4M3,
+                        Shape{kCols, kInner},
+                        kInner,
+                        {scales + g, 1, 0, 0}});
+  }
+  table.grouped_stored(nullptr, matrix(a, kRows), integers(kOffsets), matrices, matrix(c, kRows));
+  return c;
+}
+
 // As grouped_product() with a weight that was packed before; one group is the plain product.
 Numbers packed_product(const KernelTable& table, int64_t groups) {
   Numbers a = random_numbers(kRows * kInner, 1), b = random_numbers(groups * kCols * kInner, 2);
@@ -177,6 +196,8 @@ std::vector<Check> checks() {
          return grouped_product(t.grouped_nn, {kGroups, kInner, kCols});
        },
        [](auto& t, const auto& r) { t.grouped_nn = r.grouped_nn; }},
+      {"grouped_stored", grouped_stored,
+       [](auto& t, const auto& r) { t.grouped_stored = r.grouped_stored; }},
       {"grouped_tn", grouped_gradient, [](auto& t, const auto& r) { t.grouped_tn = r.grouped_tn; }},
       {"matmul_packed", [](const auto& t) { return packed_product(t, 1); }, &restore_packed},
       {"grouped_packed", [](const auto& t) { return packed_product(t, kGroups); }, &restore_packed},

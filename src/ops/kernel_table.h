@@ -81,10 +81,6 @@ struct AdamWStep {
 };
 
 struct KernelTable : BasicKernels {
-  // What products round their operands to. They also take operands that are so rounded already, but
-  // for a packed b: kernels that make operands write either (ops/operand.h).
-  DType operand_dtype = DType::kF32;
-
   // Products. The b of nt, nn and grouped_stored may be weights as stored (ops/stored.h). nt: a [m,
   // k], b [n, k]; nn: a [m, k], b [k, n]; tn: a [k, m], b [k, n]; c [m, n] = or
   // +=. Every element of c is one chain of fused multiply-adds over k in ascending order, whatever
@@ -219,6 +215,10 @@ struct KernelTable : BasicKernels {
   void (*adamw)(Stream*, View value, ConstView grad, View m, View v, const AdamWStep&) = nullptr;
   double (*sum_squares)(Stream*, ConstView x) =
       nullptr;  // partial sums in fixed chunks, added in order, in double
+
+  // After all kernels. What products round their operands to. They also take operands that are so
+  // rounded already, but for a packed b: kernels that make operands write either (ops/operand.h).
+  DType operand_dtype = DType::kF32;
 };
 
 // The plain versions of every kernel, f32 and f64: the specification, and the parity tests' other
