@@ -122,6 +122,7 @@ class Run {
 
  private:
   static std::string prepare_folder(const RunConfig& config) {
+    check_run_folder(config.out);
     make_directories(config.out);
     return join_path(config.out, "run.lock");
   }
@@ -203,19 +204,20 @@ class Run {
     }
     const StepOptions options = step_options();
     const StepReport report = trainer_->step(microbatches, options);
-    const bool first = tokens_here_ == 0;
     ++step_;
     tokens_ += report.tokens;
     tokens_here_ += report.tokens;
     train_seconds_ += timer.seconds();
-    if (first) reserve_memory(microbatches);
+    if (++steps_here_ == 2) reserve_memory(microbatches);
     watch_for_breakdown(report);
     if (report.applied) train_loss_ = report.loss;
     if (step_ % config_.log_every == 0 || step_ == config_.steps) log_step(report, options.lr);
   }
 
-  // After the first step: memory for the run's largest one, so that it does not grow from batch to
-  // batch. No more than half of the machine: the rest, should a step need it, is taken then.
+  // After the second step (the first one also takes gradients and moments, which stay): memory for
+  // the run's largest step, so that it does not grow from batch to batch, and an eighth more for
+  // the holes that tensors of other lengths leave. No more than half of the machine: the rest,
+  // should a step need it, is taken then.
   void reserve_memory(const std::vector<Batch>& microbatches) {
     int64_t tokens = 0;
     for (const Batch& batch : microbatches) tokens = std::max(tokens, batch.tokens());
@@ -223,7 +225,8 @@ class Run {
     if (tokens == 0 || most <= tokens) return;
     const auto kept = static_cast<double>(memory_.in_use());
     const double passing = static_cast<double>(memory_.peak()) - kept;
-    const double wanted = kept + passing * static_cast<double>(most) / static_cast<double>(tokens);
+    const double largest = passing * static_cast<double>(most) / static_cast<double>(tokens);
+    const double wanted = kept + 1.125 * largest;
     const double half = static_cast<double>(machine_memory_bytes()) / 2;
     memory_.reserve(static_cast<size_t>(std::min(wanted, half)));
   }
@@ -234,13 +237,17 @@ class Run {
       return;
     }
     ++bad_steps_;
-    warn(concat("step ", step_, ": loss ", report.loss,
-                " or its gradient is not finite; the step is skipped (", bad_steps_, " in a row)"));
+    const std::string what = std::isfinite(report.loss)
+                                 ? concat("the gradient of the loss ", report.loss)
+                                 : concat("the loss, ", report.loss, ",");
+    warn(concat("step ", step_, ": ", what, " is not finite; the step is skipped (", bad_steps_,
+                " in a row)"));
     if (bad_steps_ >= kMostBadSteps) {
       fail(ErrorCode::kRuntime, "train: ", kMostBadSteps,
-           " steps in a row gave no finite loss; stopped at step ", step_,
-           ". Lower --lr, or look at the data; earlier checkpoints in ", config_.out,
-           " are intact");
+           " steps in a row had no finite loss and gradient; stopped at step ", step_,
+           ". Lower --lr, or look at the data; ",
+           saved_step_ > 0 ? concat("the checkpoints in ", config_.out, " are intact")
+                           : "nothing was saved yet");
     }
   }
 
@@ -351,7 +358,8 @@ class Run {
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<MetricsWriter> metrics_;
   Timer timer_;
-  int64_t step_ = 0, saved_step_ = -1, tokens_ = 0, tokens_here_ = 0, bad_steps_ = 0;
+  int64_t step_ = 0, saved_step_ = -1, tokens_ = 0, tokens_here_ = 0, steps_here_ = 0,
+          bad_steps_ = 0;
   double seconds_before_ = 0, train_seconds_ = 0, train_loss_ = std::nan("");
 };
 
