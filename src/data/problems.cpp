@@ -139,7 +139,7 @@ TaskConfig checked_task(const TaskConfig& config) {
                                   [&](const TaskRange& r) { return r.task == config.task; });
   if (range == kTasks.end()) {
     fail(ErrorCode::kUsage, "task '", config.task, "' is unknown",
-         did_you_mean(config.task, task_names()), " There are modsum, add, sort, countdown3 and ",
+         did_you_mean(config.task, task_names()), "; there are modsum, add, sort, countdown3 and ",
          "reverse");
   }
   const int32_t size = config.size == 0 ? range->size : config.size;
