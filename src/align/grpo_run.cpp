@@ -107,6 +107,7 @@ class GrpoRun {
     at_least("keep", config.keep, 0);
     if (config.resume != "auto" && config.resume != "never")
       fail(ErrorCode::kUsage, "--resume is '", config.resume, "'; expected auto or never");
+    check_run_folder(config.out);
     make_directories(config.out);
     return join_path(config.out, "run.lock");
   }

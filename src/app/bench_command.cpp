@@ -126,6 +126,11 @@ std::vector<BenchRow> chosen_rows(const std::string& filter) {
   return rows;
 }
 
+void check_seconds(double seconds) {
+  if (seconds >= 0 && seconds <= 3600) return;  // not so where it is no number
+  fail(ErrorCode::kUsage, "--seconds is ", seconds, "; expected 0 to 3600");
+}
+
 int bench_model(Device& device, const BenchFlags& flags) {
   ModelBenchOptions options;
   options.preset = flags.model;
@@ -145,6 +150,7 @@ int bench(const Command& command, const BenchFlags& flags) {
   if (!flags.model.empty() && command.given("filter")) {
     fail(ErrorCode::kUsage, "bench: give a filter for kernels or --model PRESET, not both");
   }
+  check_seconds(flags.seconds);
   Device device = open_device(flags.device);
   install_stop_handlers();
   if (!bind_threads(device.threads()))

@@ -1,9 +1,11 @@
 // fathom init: a model folder with random weights.
+#include <algorithm>
 #include <iostream>
 
 #include "app/commands.h"
 #include "app/device_flags.h"
 #include "app/terminal.h"
+#include "checkpoint/credible.h"
 #include "checkpoint/model_folder.h"
 #include "io/files.h"
 #include "model/config_json.h"
@@ -82,9 +84,12 @@ void join_tokenizer(ModelConfig& config, const Tokenizer& tokenizer) {
 }
 
 DType storage(const std::string& name) {
-  const DType dtype = parse_dtype(name);
-  if (dtype == DType::kF32 || dtype == DType::kBF16) return dtype;
-  fail(ErrorCode::kUsage, "--dtype is ", name, "; weights are stored as f32 or bf16");
+  constexpr std::pair<std::string_view, DType> kTypes[] = {
+      {"f32", DType::kF32}, {"bf16", DType::kBF16}, {"f16", DType::kF16}, {"fp8", DType::kF8E4M3}};
+  for (const auto& [known, dtype] : kTypes) {
+    if (name == known) return dtype;
+  }
+  fail(ErrorCode::kUsage, "--dtype is '", name, "'; expected f32, bf16, f16 or fp8");
 }
 
 ModelConfig choose_config(const Command& command, const InitFlags& flags) {
@@ -103,15 +108,45 @@ void publish(Decoder& decoder, const Tokenizer* tokenizer, const InitFlags& flag
   });
 }
 
+// --force replaces a model, never anything else that may lie in a folder.
+void check_target(const InitFlags& flags) {
+  const std::string& out = flags.out;
+  if (!exists(out) || (is_directory(out) && list_directory(out).empty())) return;
+  if (!flags.force) {
+    fail(ErrorCode::kUsage, "init: ", out,
+         " is there already; choose another --out, or --force to replace the model in it");
+  }
+  constexpr std::string_view kOwn[] = {
+      "README.md",         "config.json",    "generation_config.json",
+      "model.safetensors", "tokenizer.json", "tokenizer_config.json"};
+  if (!is_directory(out))
+    fail(ErrorCode::kUsage, "init: ", out, " is a file; --force replaces model folders only");
+  for (const std::string& name : list_directory(out)) {
+    if (std::find(std::begin(kOwn), std::end(kOwn), name) != std::end(kOwn)) continue;
+    fail(ErrorCode::kUsage, "init: ", join_path(out, name),
+         " is not of a model that init made, and --force would remove it; choose another --out");
+  }
+}
+
+// The decoder is built in memory: said before its layers are.
+void check_memory(const ModelConfig& config, const InitFlags& flags) {
+  const ParameterCount count = count_parameters(config);
+  const double needed = static_cast<double>(count.total + count.multi_token) * sizeof(float);
+  const int64_t megabytes = flags.device.memory_mb;
+  const double limit = megabytes > 0 ? 1e6 * static_cast<double>(megabytes)
+                                     : static_cast<double>(machine_memory_bytes());
+  if (needed <= limit) return;
+  fail(ErrorCode::kMemory, "init: ", human_count(static_cast<double>(count.total)),
+       " parameters take ", human_bytes(needed), " as f32 while they are made (stored as ",
+       flags.dtype, "); expected at most ", human_bytes(limit),
+       ", the limit of --memory-mb or this machine");
+}
+
 int init(const Command& command, const InitFlags& flags) {
   if (flags.list) return list_presets(flags.json);
   ModelConfig config = choose_config(command, flags);
   if (flags.out.empty()) fail(ErrorCode::kUsage, "init: --out FOLDER says where the model goes");
-  if (exists(flags.out) && !flags.force &&
-      !(is_directory(flags.out) && list_directory(flags.out).empty())) {
-    fail(ErrorCode::kUsage, "init: ", flags.out,
-         " is there already; choose another --out, or --force to replace it");
-  }
+  check_target(flags);
   const DType dtype = storage(flags.dtype);
   const std::optional<Tokenizer> tokenizer = choose_tokenizer(flags, config);
   if (tokenizer) join_tokenizer(config, *tokenizer);
@@ -120,6 +155,8 @@ int init(const Command& command, const InitFlags& flags) {
          "init: this preset takes its vocabulary from a tokenizer; --tokenizer none leaves it "
          "without");
 
+  check_sizes(config);
+  check_memory(config, flags);
   Device device = open_device(flags.device);
   Decoder decoder(config);
   decoder.allocate(device.memory());
@@ -149,7 +186,8 @@ void add_init_command(CommandLine& line) {
       .option("--config", flags->config, "config.json of any supported shape")
       .option("--out", flags->out, "the folder to make")
       .option("--seed,-s", flags->seed, "the same seed gives the same weights")
-      .option("--dtype", flags->dtype, "storage of the weights: f32 or bf16")
+      .option("--dtype", flags->dtype,
+              "storage of the weights: f32, bf16, f16, or fp8 as DeepSeek-V3 is published")
       .option("--tokenizer", flags->tokenizer,
               "bytes, characters:TEXT, none, or a folder with tokenizer.json; bytes where nothing "
               "is said and they fit")

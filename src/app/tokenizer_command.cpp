@@ -136,6 +136,11 @@ int train(const TokenizerFlags& flags, OutputFormat output) {
   if (flags.out.empty()) {
     fail(ErrorCode::kUsage, "tokenizer: train needs --out FOLDER for the new tokenizer");
   }
+  if (const std::string file = join_path(flags.out, "tokenizer.json"); exists(file)) {
+    fail(ErrorCode::kUsage, "tokenizer: ", file,
+         " is there already, and a model's ids would no longer mean its tokens; choose another "
+         "--out, or remove it first");
+  }
   if (flags.vocab_size < 0 || flags.vocab_size > 1 << 24) {
     fail(ErrorCode::kUsage, "tokenizer: --vocab-size is ", flags.vocab_size, "; expected at most ",
          1 << 24);

@@ -66,6 +66,14 @@ std::string resolve_model_folder(const std::string& path) {
        " holds no config.json, no model/ and no complete checkpoints/step-*");
 }
 
+void check_run_folder(const std::string& out) {
+  for (const char* name : {"config.json", "model/config.json"}) {
+    if (!exists(join_path(out, name))) continue;
+    fail(ErrorCode::kUsage, "--out is ", out, ", which holds a model already (", name,
+         "); choose another folder: --init starts from that model");
+  }
+}
+
 LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor use,
                        const LoadProgress& progress) {
   LoadedModel model;

@@ -31,6 +31,10 @@ struct LoadedModel {
 // Error(kModel) otherwise.
 std::string resolve_model_folder(const std::string& path);
 
+// Error(kUsage) where a run's --out holds a model of its own: a command given that folder would use
+// it and not the run's checkpoints.
+void check_run_folder(const std::string& out);
+
 // How weights are held: as f32, to be trained; or, to be run, matrices that the files hold in fewer
 // bits stay there (checkpoint/weights.h), unless the model is so small that f32 is faster.
 enum class WeightsFor { kTraining, kInference };

@@ -40,7 +40,14 @@ Tokenizer choose_tokenizer(const RunConfig& config, const std::vector<Record>& r
   if (!resume_folder.empty()) return Tokenizer::load(resume_folder);
   const std::string& name = config.tokenizer;
   if (name == "bytes" || name == "characters") return tokenizer_for(records, name);
-  if (name != "auto") return Tokenizer::load(resolve_model_folder(name));
+  if (name != "auto") {
+    if (!is_directory(name)) {
+      fail(ErrorCode::kUsage, "--tokenizer is '", name,
+           "'; expected auto, bytes, characters, or a folder with tokenizer.json");
+    }
+    const bool here = exists(join_path(name, "tokenizer.json"));
+    return Tokenizer::load(here ? name : resolve_model_folder(name));
+  }
   if (!config.init.empty()) return Tokenizer::load(resolve_model_folder(config.init));
   return tokenizer_for(records, name);
 }

@@ -17,7 +17,7 @@ status 2 "$fathom" init --preset v3-nano --out sums
 says err 'sums is there already'
 status 0 "$fathom" init --preset v3-nano --out sums2 --seed 1 --dtype bf16
 [ "$(stat -c %s sums2/model.safetensors)" -lt "$(stat -c %s sums/model.safetensors)" ] || die "bf16 takes no less room"
-status 2 "$fathom" init --preset v3-nano --out x --dtype f16
+status 2 "$fathom" init --preset v3-nano --out x --dtype int4
 status 2 "$fathom" init --preset v4-nano --out x
 says err "did you mean v3-nano"
 status 2 "$fathom" init --out x
@@ -36,13 +36,37 @@ if mount -t tmpfs -o size=2m none small 2>/dev/null; then
   status 1 "$fathom" init --preset v3-nano --out small/new
   says err 'disk full: writing small/.writing-new/model.safetensors'
   same "$(ls -A small)" ''
-  mkdir small/old; echo mine >small/old/notes
+  mkdir small/old; echo mine >small/old/README.md
   status 1 "$fathom" init --preset v3-nano --out small/old --force
   same "$(ls -A small)" old
-  same "$(cat small/old/notes)" mine
+  same "$(cat small/old/README.md)" mine
   umount small
   trap - EXIT
 fi
+
+# FP8 as published: codes and scales, read where they lie by models of some size.
+status 0 "$fathom" init --preset small --tokenizer bytes --seed 1 --dtype fp8 --out eighths
+status 0 "$fathom" inspect eighths
+says out F8_E4M3
+echo 'the same words' >words.txt
+status 0 "$fathom" score eighths --file words.txt
+# --force replaces a model, and no file of another kind.
+mkdir keep; echo mine >keep/notes
+status 2 "$fathom" init --preset llm-nano --out keep --force
+says err keep/notes
+same "$(cat keep/notes)" mine
+# Sizes are refused before anything is built for them.
+sed 's/"num_hidden_layers": [0-9]*/"num_hidden_layers": 1000000000000/' sums/config.json >huge.json
+status 3 "$fathom" init --config huge.json --out x
+says err num_hidden_layers
+status 4 "$fathom" init --preset v2-lite --out x --memory-mb 4000
+says err '62.8 GB'
+# A model's tokenizer is not written over, and a run does not hide behind a model.
+status 2 "$fathom" tokenizer train messages.json --out sums
+says err sums/tokenizer.json
+echo 1+2=3 >sums.txt
+status 2 "$fathom" train --preset llm-nano --data sums.txt --out sums --steps 1
+says err 'holds a model already'
 
 status 0 "$fathom" inspect sums
 for text in deepseek_v3 'mla attention' '8 routed (2 chosen) + 1 shared' multi-token 'bytes a token' 'characters, 22 tokens'; do
