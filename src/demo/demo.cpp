@@ -53,7 +53,13 @@ class Demo {
   }
 
  private:
+  // A folder with something else in it, a run or a model, is not the demo's to write into.
   static std::string lock_path(const DemoConfig& config) {
+    for (const char* other : {"checkpoints", "config.json", "run.toml"}) {
+      if (!exists(join_path(config.out, other))) continue;
+      fail(ErrorCode::kUsage, "--out is ", config.out, ", which holds ", other,
+           " of something else; choose another folder for the demo");
+    }
     make_directories(config.out);
     return join_path(config.out, "run.lock");
   }

@@ -39,6 +39,11 @@ same "$(sed 's/.*"before"/"before"/' out)" "$(sed 's/.*"before"/"before"/' summa
 status 2 "$fathom" demo --quick --seed 2 --yes --json --out d
 says err 'seed 1'
 
+# So is a folder that holds a run.
+mkdir -p other/checkpoints
+status 2 "$fathom" demo --quick --seed 1 --yes --json --out other
+says err 'holds checkpoints'
+
 # The model answers as it was taught.
 status 0 "$fathom" run d '3+9+8+2+5+9 mod 10' --temp 0
 same "$(tail -n 1 out)" 6
