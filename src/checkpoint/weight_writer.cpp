@@ -48,13 +48,13 @@ std::vector<uint16_t> to_halves(const float* values, int64_t count, DType dtype)
   return halves;
 }
 
-// One file: its tensors, and how far all files are.
+// One file and its tensors.
 class Shard {
  public:
   Shard(std::vector<const WrittenTensor*> tensors, const WeightFiles& files)
       : tensors_(std::move(tensors)), files_(files) {}
 
-  void write(const std::string& path, const std::function<void(size_t)>& wrote) {
+  void write(const std::string& path) {
     std::vector<SafetensorSpec> specs;
     std::map<std::string, const WrittenTensor*> by_name, by_scale;
     for (const WrittenTensor* tensor : tensors_) {
@@ -69,7 +69,6 @@ class Shard {
     for (const SafetensorEntry& entry : std::vector<SafetensorEntry>(writer.entries())) {
       const auto write_bytes = [&](std::span<const std::byte> bytes) {
         writer.write(entry.name, bytes);
-        wrote(bytes.size());
       };
       const auto scales_of = by_scale.find(entry.name);
       if (scales_of != by_scale.end()) {
@@ -129,7 +128,7 @@ std::vector<std::vector<const WrittenTensor*>> into_shards(
 
 void write_weights(const std::vector<WrittenTensor>& tensors, const std::string& folder,
                    const WeightFiles& files) {
-  int64_t total = 0, done = 0;
+  int64_t total = 0;
   for (const WrittenTensor& tensor : tensors) {
     FATHOM_CHECK(tensor.dtype == DType::kF32 || tensor.dtype == DType::kBF16 ||
                      tensor.dtype == DType::kF16 || tensor.dtype == DType::kF8E4M3,
@@ -137,10 +136,6 @@ void write_weights(const std::vector<WrittenTensor>& tensors, const std::string&
                  info(tensor.dtype).name);
     total += data_bytes(tensor);
   }
-  const auto wrote = [&](size_t bytes) {
-    done += static_cast<int64_t>(bytes);
-    if (files.progress) files.progress(done, total);
-  };
   const auto shards = into_shards(tensors, files.shard_bytes);
   const auto count = static_cast<int64_t>(shards.size());
   SafetensorsIndex index;
@@ -153,7 +148,7 @@ void write_weights(const std::vector<WrittenTensor>& tensors, const std::string&
       index.weight_map[tensor->name] = file;
       if (tensor->dtype == DType::kF8E4M3) index.weight_map[fp8_scale_name(tensor->name)] = file;
     }
-    Shard(shard, files).write(join_path(folder, file), wrote);
+    Shard(shard, files).write(join_path(folder, file));
   }
   if (count > 1) write_safetensors_index(folder, index);
 }

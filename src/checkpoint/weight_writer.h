@@ -27,7 +27,6 @@ struct WeightFiles {
   int64_t shard_bytes = 0;    // 0: one file; else the data of a file stays below this where one
                               // tensor does not exceed it, and an index names the files
   bool power_of_two = false;  // FP8 scales (checkpoint/fp8_weights.h)
-  std::function<void(int64_t done_bytes, int64_t total_bytes)> progress;  // may be empty
 };
 
 // Writes FOLDER/model.safetensors, or shards in the order of `tensors` and their index. Files are
