@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -126,6 +127,14 @@ void write_file_atomically(const std::string& path, std::string_view content) {
 bool exists(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0;
+}
+
+uint64_t free_disk_bytes(const std::string& path) {
+  std::string there = path;
+  while (!exists(there) && there != "." && there != "/") there = parent_of(there);
+  struct statvfs status {};
+  if (::statvfs(there.c_str(), &status) != 0) fail_at("asking for the free space of", there, errno);
+  return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
 }
 
 bool is_directory(const std::string& path) {
@@ -262,6 +271,19 @@ OutputFile::~OutputFile() {
 void OutputFile::write(std::span<const std::byte> bytes) {
   FATHOM_CHECK(descriptor_ >= 0, "write to ", path_, " after finish()");
   write_all(descriptor_, bytes, path_);
+}
+
+void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
+  FATHOM_CHECK(descriptor_ >= 0, "write to ", path_, " after finish()");
+  constexpr size_t kPiece = size_t{1} << 30;
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(descriptor_, bytes.data(), std::min(bytes.size(), kPiece),
+                                     static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) fail_at("writing", path_, written < 0 ? errno : EIO);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    offset += static_cast<uint64_t>(written);
+  }
 }
 
 void OutputFile::finish() {

@@ -22,6 +22,8 @@ std::string read_file(const std::string& path);
 void write_file_atomically(const std::string& path, std::string_view content);
 
 bool exists(const std::string& path);
+// What the file system of an existing path, or of the nearest parent that exists, can still take.
+uint64_t free_disk_bytes(const std::string& path);
 bool is_directory(const std::string& path);
 uint64_t file_size(const std::string& path);
 
@@ -39,8 +41,8 @@ void publish_directory(const std::string& temp_dir, const std::string& final_dir
 void write_directory(const std::string& final_dir,
                      const std::function<void(const std::string& folder)>& write);
 
-// A file being written front to back. finish() makes it durable; without finish() (an error on the
-// way) the destructor removes it, so that no half-written file stays.
+// A file being written, front to back or at given places. finish() makes it durable; without
+// finish() (an error on the way) the destructor removes it, so that no half-written file stays.
 class OutputFile {
  public:
   explicit OutputFile(std::string path);  // creates or empties it
@@ -50,7 +52,8 @@ class OutputFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
-  void finish();  // fsync and close
+  void write_at(uint64_t offset, std::span<const std::byte> bytes);  // moves no position of write()
+  void finish();                                                     // fsync and close
   const std::string& path() const { return path_; }
 
  private:

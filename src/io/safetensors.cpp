@@ -319,36 +319,32 @@ std::string header_bytes(const std::vector<SafetensorEntry>& entries,
 SafetensorsWriter::SafetensorsWriter(const std::string& path,
                                      const std::vector<SafetensorSpec>& specs,
                                      const std::map<std::string, std::string>& metadata)
-    : entries_(laid_out(specs, path)), file_(path) {
-  file_.write(header_bytes(entries_, metadata, path));
-  skip_complete();
-}
-
-// Moves on from tensors that have all their bytes, empty ones among them.
-void SafetensorsWriter::skip_complete() {
-  while (current_ < entries_.size() && written_ == entries_[current_].end) ++current_;
+    : entries_(laid_out(specs, path)),
+      header_(header_bytes(entries_, metadata, path)),
+      file_(path) {
+  for (size_t i = 0; i < entries_.size(); ++i) progress_[entries_[i].name] = {i, 0};
 }
 
 void SafetensorsWriter::write(std::string_view name, std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
-  FATHOM_CHECK(current_ < entries_.size(), file_.path(), ": bytes of ", quoted_name(name),
-               " after the last tensor was complete");
-  const SafetensorEntry& entry = entries_[current_];
-  FATHOM_CHECK(entry.name == name, file_.path(), ": bytes of tensor ", quoted_name(name),
-               ", expected ", entry.end - written_, " more of ", quoted_name(entry.name),
-               "; write in the order of entries()");
-  FATHOM_CHECK(bytes.size() <= entry.end - written_, file_.path(), ": ", bytes.size(),
-               " bytes for tensor ", quoted_name(name), ", expected at most ",
-               entry.end - written_);
-  file_.write(bytes);
-  written_ += bytes.size();
-  skip_complete();
+  const auto found = progress_.find(name);
+  FATHOM_CHECK(found != progress_.end(), file_.path(), ": bytes of tensor ", quoted_name(name),
+               ", which is not among the ", entries_.size(), " tensors of the file");
+  Progress& progress = found->second;
+  const SafetensorEntry& entry = entries_[progress.entry];
+  const uint64_t missing = entry.end - entry.begin - progress.written;
+  FATHOM_CHECK(bytes.size() <= missing, file_.path(), ": ", bytes.size(), " bytes for tensor ",
+               quoted_name(name), ", expected at most ", missing);
+  file_.write_at(header_.size() + entry.begin + progress.written, bytes);
+  progress.written += bytes.size();
 }
 
 void SafetensorsWriter::finish() {
-  FATHOM_CHECK(current_ == entries_.size(), file_.path(), ": finished ", written_,
-               " bytes into the data; tensor ", quoted_name(entries_[current_].name),
-               " still lacks ", entries_[current_].end - written_);
+  for (const SafetensorEntry& entry : entries_) {
+    const uint64_t missing = entry.end - entry.begin - progress_.at(entry.name).written;
+    FATHOM_CHECK(missing == 0, file_.path(), ": finished early; tensor ", quoted_name(entry.name),
+                 " still lacks ", missing, " bytes");
+  }
+  file_.write_at(0, std::as_bytes(std::span(header_)));
   file_.finish();
 }
 

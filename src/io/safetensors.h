@@ -70,13 +70,14 @@ struct SafetensorSpec {
   std::vector<int64_t> shape;
 };
 
-// Writes one file in one pass. The file is removed again unless finish() is reached.
+// Writes one file: the bytes of each tensor in order, the tensors in any order or in turns. The
+// file is no safetensors file before finish(), and is removed again unless that is reached.
 class SafetensorsWriter {
  public:
   SafetensorsWriter(const std::string& path, const std::vector<SafetensorSpec>& specs,
                     const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 
-  // In the order in which the bytes must come: wide elements first, then by name.
+  // In the order of their bytes: wide elements first, then by name.
   const std::vector<SafetensorEntry>& entries() const { return entries_; }
 
   // The next bytes of tensor `name`; a big tensor may come in several pieces.
@@ -84,12 +85,15 @@ class SafetensorsWriter {
   void finish();  // every tensor must be complete; the file is durable afterwards
 
  private:
-  void skip_complete();
+  struct Progress {
+    size_t entry;
+    uint64_t written;
+  };
 
   std::vector<SafetensorEntry> entries_;
+  std::unordered_map<std::string_view, Progress> progress_;  // keys point into entries_
+  std::string header_;
   OutputFile file_;
-  size_t current_ = 0;    // the entry being written
-  uint64_t written_ = 0;  // bytes of data so far
 };
 
 }  // namespace fathom

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <functional>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -69,6 +68,16 @@ std::string safetensors_shard_name(int64_t number, int64_t count) {
   std::snprintf(name, sizeof name, "model-%05lld-of-%05lld.safetensors",
                 static_cast<long long>(number), static_cast<long long>(count));
   return name;
+}
+
+bool is_shard_name(std::string_view name) {
+  const std::string form = safetensors_shard_name(1, 1);
+  if (name.size() != form.size()) return false;
+  for (size_t i = 0; i < form.size(); ++i) {
+    const bool digit = form[i] >= '0' && form[i] <= '9';
+    if (digit ? name[i] < '0' || name[i] > '9' : name[i] != form[i]) return false;
+  }
+  return true;
 }
 
 SafetensorsFolder::SafetensorsFolder(const std::string& folder) : path_(folder) {
@@ -156,6 +165,18 @@ const SafetensorsFolder::Location& SafetensorsFolder::at(std::string_view name) 
 std::span<const std::byte> SafetensorsFolder::bytes(std::string_view name) const {
   const Location& location = at(name);
   return location.file->bytes(*location.entry);
+}
+
+void SafetensorsFolder::rename(const std::function<std::string(std::string_view)>& new_name) {
+  std::map<std::string, Location, std::less<>> renamed;
+  for (const auto& [name, location] : tensors_) {
+    const auto [place, is_new] = renamed.try_emplace(new_name(name), location);
+    if (!is_new) {
+      fail(ErrorCode::kModel, path_, ": tensors ", place->second.entry->name, " and ", name,
+           " are both ", place->first, " by their published name");
+    }
+  }
+  tensors_ = std::move(renamed);
 }
 
 uint64_t SafetensorsFolder::total_bytes() const {

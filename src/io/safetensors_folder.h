@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -33,6 +34,7 @@ void write_safetensors_index(const std::string& folder, const SafetensorsIndex& 
 
 // "model-00002-of-00007.safetensors"; number counts from 1.
 std::string safetensors_shard_name(int64_t number, int64_t count);
+bool is_shard_name(std::string_view name);  // of that form
 
 class SafetensorsFolder {
  public:
@@ -50,6 +52,10 @@ class SafetensorsFolder {
   const Location& at(std::string_view name) const;    // throws with the nearest name
   std::span<const std::byte> bytes(std::string_view name) const;
   uint64_t total_bytes() const;  // of all tensors
+
+  // Tensors are known by new names from now on; two of the same are an error. The entries keep the
+  // names of their files.
+  void rename(const std::function<std::string(std::string_view)>& new_name);
 
  private:
   void open_indexed();

@@ -130,24 +130,22 @@ TEST(SafetensorsWriter, RefusesWhatDoesNotFitItsPlan) {
 
   const std::vector<uint8_t> bytes(8);
   SafetensorsWriter writer(folder.file("x"), {{"a", "U8", {4}}, {"b", "U8", {4}}});
-  EXPECT_NE(error_of([&] {
-              writer.write("b", bytes_of(bytes).first(4));
-            }).find("expected 4 more of \"a\""),
-            std::string::npos);
   EXPECT_NE(error_of([&] { writer.write("a", bytes_of(bytes).first(5)); }).find("at most 4"),
             std::string::npos);
+  writer.write("b", bytes_of(bytes).first(3));  // in turns
   writer.write("a", bytes_of(bytes).first(4));
-  writer.write("b", bytes_of(bytes).first(3));
   EXPECT_NE(error_of([&] { writer.finish(); }).find("\"b\" still lacks 1"), std::string::npos);
   writer.write("b", bytes_of(bytes).first(1));
-  EXPECT_NE(error_of([&] { writer.write("c", bytes_of(bytes)); }), "");
+  EXPECT_NE(error_of([&] { writer.write("c", bytes_of(bytes)); }).find("not among the 2 tensors"),
+            std::string::npos);
   writer.finish();
   EXPECT_EQ(SafetensorsFile(folder.file("x")).entries().size(), 2u);
 }
 
 TEST(SafetensorsWriter, TellsThatTheDiskIsFull) {
   EXPECT_TRUE(error_of([] {
-                SafetensorsWriter("/dev/full", {{"a", "U8", {4}}});
+                SafetensorsWriter writer("/dev/full", {{"a", "U8", {4}}});
+                writer.write("a", bytes_of(std::vector<uint8_t>(4)));
               }).starts_with("disk full: "));
 }
 
@@ -167,14 +165,14 @@ TEST(SafetensorsWriter, LeavesARefusedFileWhenKilledBetweenTensors) {
   ASSERT_GE(child, 0);
   if (child == 0) {
     SafetensorsWriter writer(path, {{"a", "U8", {4}}, {"b", "U8", {4}}});
-    writer.write("a", bytes_of(std::vector<uint8_t>(4)));
+    writer.write("b", bytes_of(std::vector<uint8_t>(4)));
     ::raise(SIGKILL);
   }
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFSIGNALED(status));
   const std::string message = error_of([&] { SafetensorsFile file(path); });
-  EXPECT_NE(message.find("truncated: tensor \"b\""), std::string::npos) << message;
+  EXPECT_NE(message.find("header"), std::string::npos) << message;
 }
 
 TEST(Safetensors, CutAtAnyByteAreRefused) {
