@@ -74,7 +74,7 @@ TEST(StoredWeights, GiveTheBitsOfTheirValuesInF32) {
       for (const DType dtype : kDTypes) {
         SCOPED_TRACE(concat(name, " ", info(dtype).name, " ", fathom::name(config.precision)));
         TemporaryFolder folder;
-        save_model(*model.decoder, nullptr, folder.path(), dtype, {"a copy", ""});
+        save_model(*model.decoder, nullptr, folder.path(), {.dtype = dtype}, {"a copy", ""});
         const std::unique_ptr<Decoder> stored = decoder_of(device, folder.path(), true);
         const std::unique_ptr<Decoder> loaded = decoder_of(device, folder.path(), false);
         EXPECT_GT(stored_count(*stored), 8);
@@ -90,7 +90,7 @@ TEST(StoredWeights, OfFp8WithoutScalesAreRefusedByName) {
   LoadedModel model =
       load_model(vectors_folder("deepseek_v3_q_lora"), device.memory(), WeightsFor::kTraining);
   TemporaryFolder folder;
-  save_model(*model.decoder, nullptr, folder.path(), DType::kF8E4M3, {"a copy", ""});
+  save_model(*model.decoder, nullptr, folder.path(), {.dtype = DType::kF8E4M3}, {"a copy", ""});
   // The same file without one of its tensors.
   const std::string missing = "model.layers.1.self_attn.o_proj.weight_scale_inv";
   {

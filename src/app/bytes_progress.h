@@ -1,5 +1,5 @@
-// Says on standard error how far the reading of a large model folder is; small ones come without a
-// word.
+// Says on standard error how far the reading or writing of a large model folder is; small ones come
+// without a word.
 //
 // Threads: one.
 #pragma once
@@ -16,21 +16,22 @@ namespace fathom {
 
 // A line that is drawn again and again, and is gone in the end; or, where there is no terminal, one
 // plain line at the start.
-class LoadProgressLine {
+class BytesProgressLine {
  public:
   static constexpr uint64_t kLeastBytes = 1'000'000'000;  // of a folder that takes a while
 
-  LoadProgressLine(std::ostream& out, bool redraws, std::string folder,
-                   std::function<double()> now = now_seconds);
-  ~LoadProgressLine();
-  LoadProgressLine(const LoadProgressLine&) = delete;
-  LoadProgressLine& operator=(const LoadProgressLine&) = delete;
+  BytesProgressLine(std::ostream& out, bool redraws, const char* doing, std::string folder,
+                    std::function<double()> now = now_seconds);
+  ~BytesProgressLine();
+  BytesProgressLine(const BytesProgressLine&) = delete;
+  BytesProgressLine& operator=(const BytesProgressLine&) = delete;
 
-  void show(uint64_t bytes_read, uint64_t total_bytes);
+  void show(uint64_t bytes_done, uint64_t total_bytes);
 
  private:
   std::ostream& out_;
   bool redraws_;
+  const char* doing_;  // "loading"
   std::string folder_;
   std::function<double()> now_;
   double start_, shown_ = 0;

@@ -1,4 +1,4 @@
-#include "app/load_progress.h"
+#include "app/bytes_progress.h"
 
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ std::string written(bool redraws, uint64_t total) {
   std::ostringstream out;
   double now = 100;
   {
-    LoadProgressLine line(out, redraws, "models/v3", [&] { return now; });
+    BytesProgressLine line(out, redraws, "loading", "models/v3", [&] { return now; });
     for (uint64_t part = 1; part <= 20; ++part) {
       now += 0.05;
       line.show(part * (total / 20), total);
@@ -23,11 +23,11 @@ std::string written(bool redraws, uint64_t total) {
   return out.str();
 }
 
-TEST(LoadProgressLine, IsOnePlainLineWithoutATerminal) {
+TEST(BytesProgressLine, IsOnePlainLineWithoutATerminal) {
   EXPECT_EQ(written(false, 2 * kGigabyte), "loading models/v3: 2.0 GB\n");
 }
 
-TEST(LoadProgressLine, IsRedrawnAtMostTenTimesASecondAndGoneInTheEnd) {
+TEST(BytesProgressLine, IsRedrawnAtMostTenTimesASecondAndGoneInTheEnd) {
   const std::string text = written(true, 2 * kGigabyte);
   EXPECT_TRUE(text.starts_with("\r\033[Kloading models/v3: 100.0 MB of 2.0 GB, 2.0 GB/s")) << text;
   EXPECT_NE(text.find("1.0 GB of 2.0 GB"), std::string::npos) << text;
@@ -39,7 +39,7 @@ TEST(LoadProgressLine, IsRedrawnAtMostTenTimesASecondAndGoneInTheEnd) {
   EXPECT_LE(draws, 11u);
 }
 
-TEST(LoadProgressLine, SaysNothingOfSmallFolders) {
+TEST(BytesProgressLine, SaysNothingOfSmallFolders) {
   EXPECT_EQ(written(true, kGigabyte / 2), "");
   EXPECT_EQ(written(false, kGigabyte / 2), "");
 }

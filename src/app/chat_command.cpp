@@ -3,7 +3,7 @@
 #include "app/commands.h"
 #include "app/device_flags.h"
 #include "app/inputs.h"
-#include "app/load_progress.h"
+#include "app/bytes_progress.h"
 #include "app/sampling_flags.h"
 #include "app/terminal.h"
 

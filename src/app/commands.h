@@ -14,6 +14,7 @@ void add_run_command(CommandLine& line);
 void add_chat_command(CommandLine& line);
 void add_score_command(CommandLine& line);
 
+void add_convert_command(CommandLine& line);
 void add_init_command(CommandLine& line);
 void add_inspect_command(CommandLine& line);
 void add_template_command(CommandLine& line);

@@ -1,6 +1,8 @@
 #include "app/device_flags.h"
 
+#include "base/cpu.h"
 #include "base/error.h"
+#include "base/team.h"
 
 namespace fathom {
 namespace {
@@ -16,7 +18,23 @@ Precision parse_precision(const std::string& precision) {
   fail(ErrorCode::kUsage, "--precision is '", precision, "'; expected auto, f32 or bf16");
 }
 
+void check_threads(int64_t threads) {
+  if (threads < 0 || threads > kMostThreads) {
+    fail(ErrorCode::kUsage, "--threads is ", threads, "; expected 1 to ", kMostThreads,
+         ", or 0 for all cores");
+  }
+}
+
 }  // namespace
+
+void add_threads_flag(Command& command, int64_t& threads) {
+  command.option("--threads,-t", threads, "threads that compute; 0: one for each core");
+}
+
+void use_threads(int64_t threads) {
+  check_threads(threads);
+  set_team_size(threads > 0 ? static_cast<int>(threads) : available_processors());
+}
 
 void add_device_flags(Command& command, DeviceFlags& flags, const std::string& precision_alias) {
   const std::string alias = precision_alias.empty() ? "" : "," + precision_alias;
@@ -26,7 +44,8 @@ void add_device_flags(Command& command, DeviceFlags& flags, const std::string& p
                        ? "arithmetic of matrix products: f32, in which sampler and trainer agree"
                        : "arithmetic of matrix products: auto (f32), f32, or bf16 with AMX");
   }
-  command.option("--threads,-t", flags.threads, "threads that compute; 0: one for each core")
+  add_threads_flag(command, flags.threads);
+  command
       .option("--isa", flags.isa,
               "highest instruction set to use: auto, plain, avx2, avx512 or amx")
       .option("--memory-mb", flags.memory_mb,
@@ -35,10 +54,7 @@ void add_device_flags(Command& command, DeviceFlags& flags, const std::string& p
 
 Device open_device(const DeviceFlags& flags) {
   DeviceConfig config;
-  if (flags.threads < 0 || flags.threads > kMostThreads) {
-    fail(ErrorCode::kUsage, "--threads is ", flags.threads, "; expected 1 to ", kMostThreads,
-         ", or 0 for all cores");
-  }
+  check_threads(flags.threads);
   if (flags.memory_mb < 0 || flags.memory_mb > kMostMemoryMb) {
     fail(ErrorCode::kUsage, "--memory-mb is ", flags.memory_mb, "; expected 1 to ", kMostMemoryMb,
          ", or 0 for what the machine has");

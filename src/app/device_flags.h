@@ -27,6 +27,10 @@ struct DeviceFlags {
 void add_device_flags(Command& command, DeviceFlags& flags,
                       const std::string& precision_alias = "");
 
+// For commands that compute without a device.
+void add_threads_flag(Command& command, int64_t& threads);
+void use_threads(int64_t threads);
+
 // Throws Error(kUsage) where this machine or this build cannot do what the flags ask for.
 Device open_device(const DeviceFlags& flags);
 

@@ -3,12 +3,13 @@
 #include <iostream>
 
 #include "app/commands.h"
-#include "app/device_flags.h"
+#include "app/model_output.h"
 #include "app/terminal.h"
 #include "checkpoint/credible.h"
 #include "checkpoint/model_folder.h"
 #include "io/files.h"
 #include "model/config_json.h"
+#include "model/initial_weights.h"
 #include "model/presets.h"
 #include "text/tokenizer_presets.h"
 
@@ -16,10 +17,10 @@ namespace fathom {
 namespace {
 
 struct InitFlags {
-  std::string preset, config, out, tokenizer, dtype = "f32";
+  std::string preset, config, out, tokenizer;
+  StorageFlags storage;
   uint64_t seed = 1;
   bool list = false, force = false, json = false;
-  DeviceFlags device;
 };
 
 std::string size_text(ModelConfig config) {
@@ -83,29 +84,11 @@ void join_tokenizer(ModelConfig& config, const Tokenizer& tokenizer) {
   if (control.pad) config.pad_token_id = *control.pad;
 }
 
-DType storage(const std::string& name) {
-  constexpr std::pair<std::string_view, DType> kTypes[] = {
-      {"f32", DType::kF32}, {"bf16", DType::kBF16}, {"f16", DType::kF16}, {"fp8", DType::kF8E4M3}};
-  for (const auto& [known, dtype] : kTypes) {
-    if (name == known) return dtype;
-  }
-  fail(ErrorCode::kUsage, "--dtype is '", name, "'; expected f32, bf16, f16 or fp8");
-}
-
 ModelConfig choose_config(const Command& command, const InitFlags& flags) {
   if (command.given("--preset") == command.given("--config")) {
     fail(ErrorCode::kUsage, "init: give either --preset NAME (--list shows them) or --config FILE");
   }
   return command.given("--preset") ? model_preset(flags.preset).config : read_config(flags.config);
-}
-
-// The folder appears whole, with its last name, or not at all.
-void publish(Decoder& decoder, const Tokenizer* tokenizer, const InitFlags& flags, DType dtype) {
-  const ModelCard card{"Random weights",
-                       concat("Made by `fathom init` with seed ", flags.seed, "; not trained.")};
-  write_directory(flags.out, [&](const std::string& folder) {
-    save_model(decoder, tokenizer, folder, dtype, card);
-  });
 }
 
 // --force replaces a model, never anything else that may lie in a folder.
@@ -117,29 +100,35 @@ void check_target(const InitFlags& flags) {
          " is there already; choose another --out, or --force to replace the model in it");
   }
   constexpr std::string_view kOwn[] = {
-      "README.md",         "config.json",    "generation_config.json",
-      "model.safetensors", "tokenizer.json", "tokenizer_config.json"};
+      "README.md",      "config.json",           "generation_config.json", "model.safetensors",
+      "tokenizer.json", "tokenizer_config.json", kSafetensorsIndexName};
   if (!is_directory(out))
     fail(ErrorCode::kUsage, "init: ", out, " is a file; --force replaces model folders only");
   for (const std::string& name : list_directory(out)) {
     if (std::find(std::begin(kOwn), std::end(kOwn), name) != std::end(kOwn)) continue;
+    if (is_shard_name(name)) continue;
     fail(ErrorCode::kUsage, "init: ", join_path(out, name),
          " is not of a model that init made, and --force would remove it; choose another --out");
   }
 }
 
-// The decoder is built in memory: said before its layers are.
-void check_memory(const ModelConfig& config, const InitFlags& flags) {
-  const ParameterCount count = count_parameters(config);
-  const double needed = static_cast<double>(count.total + count.multi_token) * sizeof(float);
-  const int64_t megabytes = flags.device.memory_mb;
-  const double limit = megabytes > 0 ? 1e6 * static_cast<double>(megabytes)
-                                     : static_cast<double>(machine_memory_bytes());
-  if (needed <= limit) return;
-  fail(ErrorCode::kMemory, "init: ", human_count(static_cast<double>(count.total)),
-       " parameters take ", human_bytes(needed), " as f32 while they are made (stored as ",
-       flags.dtype, "); expected at most ", human_bytes(limit),
-       ", the limit of --memory-mb or this machine");
+// Weights are made one piece after the other, on their way to the files.
+int write_random_model(const ModelConfig& config, const Tokenizer* tokenizer,
+                       const InitFlags& flags) {
+  const WeightFormat format{flags.storage.wanted_dtype().value_or(DType::kF32),
+                            flags.storage.power_of_two(), flags.storage.shard_bytes()};
+  Decoder decoder(config);
+  check_disk_room(flags.out, saved_bytes(decoder, format));
+  const ModelCard card{"Random weights",
+                       concat("Made by `fathom init` with seed ", flags.seed, "; not trained.")};
+  const PartReader read = [&](const Parameter&, const ParameterPart& part, int64_t row,
+                              int64_t rows, float* out) {
+    initial_rows(part, flags.seed, config.initializer_range, row, rows, out);
+  };
+  return write_model_folder(flags.out, flags.storage.threads,
+                            [&](const std::string& folder, const ByteProgress& progress) {
+                              save_model(decoder, tokenizer, folder, format, card, read, progress);
+                            });
 }
 
 int init(const Command& command, const InitFlags& flags) {
@@ -147,7 +136,6 @@ int init(const Command& command, const InitFlags& flags) {
   ModelConfig config = choose_config(command, flags);
   if (flags.out.empty()) fail(ErrorCode::kUsage, "init: --out FOLDER says where the model goes");
   check_target(flags);
-  const DType dtype = storage(flags.dtype);
   const std::optional<Tokenizer> tokenizer = choose_tokenizer(flags, config);
   if (tokenizer) join_tokenizer(config, *tokenizer);
   if (config.vocab_size == 0)
@@ -156,23 +144,20 @@ int init(const Command& command, const InitFlags& flags) {
          "without");
 
   check_sizes(config);
-  check_memory(config, flags);
-  Device device = open_device(flags.device);
-  Decoder decoder(config);
-  decoder.allocate(device.memory());
-  decoder.initialize(flags.seed);
-  publish(decoder, tokenizer ? &*tokenizer : nullptr, flags, dtype);
+  if (const int status = write_random_model(config, tokenizer ? &*tokenizer : nullptr, flags))
+    return status;
+  const std::string dtype = flags.storage.dtype.empty() ? "f32" : flags.storage.dtype;
   if (flags.json) {
     const ParameterCount count = count_parameters(config);
     const Json json = Json::object({{"folder", flags.out},
                                     {"seed", flags.seed},
-                                    {"dtype", flags.dtype},
+                                    {"dtype", dtype},
                                     {"parameters", count.total},
                                     {"multi_token", count.multi_token}});
     print(json.dump() + "\n");
   } else {
-    print(concat(flags.out, ": ", size_text(config), " parameters, ", flags.dtype, ", seed ",
-                 flags.seed, "\n"));
+    print(concat(flags.out, ": ", size_text(config), " parameters, ", dtype, ", seed ", flags.seed,
+                 "\n"));
   }
   return 0;
 }
@@ -186,20 +171,19 @@ void add_init_command(CommandLine& line) {
       .option("--config", flags->config, "config.json of any supported shape")
       .option("--out", flags->out, "the folder to make")
       .option("--seed,-s", flags->seed, "the same seed gives the same weights")
-      .option("--dtype", flags->dtype,
-              "storage of the weights: f32, bf16, f16, or fp8 as DeepSeek-V3 is published")
       .option("--tokenizer", flags->tokenizer,
               "bytes, characters:TEXT, none, or a folder with tokenizer.json; bytes where nothing "
               "is said and they fit")
       .flag("--list", flags->list, "show the presets")
       .flag("--force", flags->force, "replace what is in --out")
       .flag("--json", flags->json, "results as JSON");
-  add_device_flags(command, flags->device);
+  add_storage_flags(command, flags->storage, "f32 where nothing is said");
   command.example("fathom init --list")
       .example(
           "fathom init --preset v3-nano --tokenizer \"characters:0123456789+=? \" --out "
           "models/nano")
-      .example("fathom init --config config.json --dtype bf16 --seed 7 --out models/mine");
+      .example("fathom init --config config.json --dtype bf16 --seed 7 --out models/mine")
+      .example("fathom init --preset v2-lite --dtype fp8 --shard-size 5GB --out models/v2-lite");
   command.on_run([&command, flags] { return init(command, *flags); });
 }
 

@@ -6,6 +6,7 @@
 #include "app/terminal.h"
 #include "checkpoint/credible.h"
 #include "checkpoint/model_folder.h"
+#include "checkpoint/tensor_names.h"
 #include "checkpoint/weights.h"
 #include "io/files.h"
 #include "model/config_json.h"
@@ -56,7 +57,8 @@ Findings inspect_folder(const std::string& path) {
   Findings found;
   found.path = resolve_model_folder(path);
   ModelConfig config = read_config(join_path(found.path, "config.json"));
-  const SafetensorsFolder weights(found.path);
+  const std::shared_ptr<const SafetensorsFolder> opened = open_weights(found.path);
+  const SafetensorsFolder& weights = *opened;
   check_credible(config, weights);
   found.multi_token_weights =
       config.num_nextn_predict_layers > 0 && has_multi_token_weights(config, weights);

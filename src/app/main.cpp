@@ -27,6 +27,7 @@ int run_commands(int argc, char** argv) {
   add_run_command(line);
   add_chat_command(line);
   add_score_command(line);
+  add_convert_command(line);
   add_init_command(line);
   add_inspect_command(line);
   add_template_command(line);

@@ -47,6 +47,24 @@ void row_to_f32(const ConstView& view, int64_t r, float* out) {
 
 }  // namespace
 
+void check_fp8_scales(const SafetensorsFolder& folder, const std::string& name,
+                      const Shape& shape) {
+  const std::string scales = fp8_scale_name(name);
+  const Shape expected = fp8_scale_shape(shape);
+  const SafetensorsFolder::Location* found = folder.find(scales);
+  if (found == nullptr) {
+    fail(ErrorCode::kModel, "load: tensor ", name, " in ", folder.at(name).file->path(),
+         " is F8_E4M3 but has no scales\n      expected ", scales, ", F32 ", expected, ", in ",
+         folder.path(), "\n      fix: fetch the folder again; codes without scales say nothing");
+  }
+  const Shape got(found->entry->shape);
+  if (found->entry->dtype != "F32" || got != expected) {
+    fail(ErrorCode::kModel, "load: tensor ", scales, " in ", found->file->path(), " is ",
+         found->entry->dtype, " ", got, "; expected F32 ", expected,
+         ", a factor for each 128 x 128 elements of ", name, " ", shape);
+  }
+}
+
 ConstView file_view(const SafetensorsFolder& folder, const std::string& name, const Shape& shape) {
   const SafetensorsFolder::Location& at = folder.at(name);
   ConstView view{at.file->bytes(*at.entry).data(), dtype_from_safetensors(at.entry->dtype), shape,

@@ -10,6 +10,9 @@
 
 namespace fathom {
 
+// Error(kModel) unless the scales of an FP8 tensor are there: F32, one for each block.
+void check_fp8_scales(const SafetensorsFolder& folder, const std::string& name, const Shape& shape);
+
 // Tensor `name` as a matrix (a vector is one row). FP8 codes come with their scales, which must
 // have been checked. The view lives as long as the folder.
 ConstView file_view(const SafetensorsFolder& folder, const std::string& name, const Shape& shape);

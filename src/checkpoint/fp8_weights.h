@@ -29,6 +29,8 @@ struct Fp8Matrix {
 };
 
 // values [rows, cols]. `power_of_two`: scales are rounded up to powers of two ("ue8m0", V3.1).
+// A block of values that once were codes, each rounded to bf16 (or f32) on its way here, gets those
+// codes back, and a scale from which the same rounding makes every value of it again.
 Fp8Matrix to_fp8(const float* values, int64_t rows, int64_t cols, bool power_of_two = false);
 
 }  // namespace fathom

@@ -1,6 +1,8 @@
 #include "checkpoint/model_folder.h"
 
 #include "checkpoint/credible.h"
+#include "checkpoint/storage_config.h"
+#include "checkpoint/tensor_names.h"
 #include "checkpoint/weights.h"
 #include "io/files.h"
 #include "io/json.h"
@@ -13,23 +15,6 @@ void join_folder_generation_config(ModelConfig& config, const std::string& folde
   const std::string path = join_path(folder, "generation_config.json");
   if (!exists(path)) return;
   join_generation_config(config, parse_json(read_file(path), path, ErrorCode::kModel));
-}
-
-std::string torch_dtype(DType dtype) {
-  if (dtype == DType::kF32) return "float32";
-  return dtype == DType::kF16 ? "float16" : "bfloat16";
-}
-
-Json fp8_config() {
-  Json json = Json::object();
-  json["quant_method"] = "fp8";
-  json["fmt"] = "e4m3";
-  json["activation_scheme"] = "dynamic";
-  Json block = Json::array();
-  block.push_back(BlockScales::kBlock);
-  block.push_back(BlockScales::kBlock);
-  json["weight_block_size"] = std::move(block);
-  return json;
 }
 
 std::string card_text(const ModelCard& card) {
@@ -75,12 +60,12 @@ void check_run_folder(const std::string& out) {
 }
 
 LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor use,
-                       const LoadProgress& progress) {
+                       const ByteProgress& progress) {
   LoadedModel model;
   model.folder = resolve_model_folder(path);
   ModelConfig config = read_config(join_path(model.folder, "config.json"));
   join_folder_generation_config(config, model.folder);
-  const auto weights = std::make_shared<const SafetensorsFolder>(model.folder);
+  const std::shared_ptr<const SafetensorsFolder> weights = open_weights(model.folder);
   check_credible(config, *weights);
   if (config.num_nextn_predict_layers > 0 && !has_multi_token_weights(config, *weights))
     config.num_nextn_predict_layers = 0;
@@ -96,10 +81,11 @@ LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor us
 }
 
 void save_model(Decoder& decoder, const Tokenizer* tokenizer, const std::string& folder,
-                DType dtype, const ModelCard& card) {
+                const WeightFormat& format, const ModelCard& card, const PartReader& read,
+                const ByteProgress& progress) {
   const ModelConfig& config = decoder.config();
-  Json json = config_to_json(config, torch_dtype(dtype));
-  if (dtype == DType::kF8E4M3) json["quantization_config"] = fp8_config();
+  Json json = config_to_json(config, "float32");
+  set_storage(json, format.dtype, format.power_of_two);
   write_file_atomically(join_path(folder, "config.json"), json.dump(2) + "\n");
   Json generation = Json::object();
   generation["bos_token_id"] = config.bos_token_id;
@@ -110,7 +96,7 @@ void save_model(Decoder& decoder, const Tokenizer* tokenizer, const std::string&
   write_file_atomically(join_path(folder, "generation_config.json"), generation.dump(2) + "\n");
   if (tokenizer != nullptr) tokenizer->save(folder);
   write_file_atomically(join_path(folder, "README.md"), card_text(card));
-  save_weights(decoder, folder, dtype);
+  save_weights(decoder, folder, format, read, progress);
 }
 
 }  // namespace fathom

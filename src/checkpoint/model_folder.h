@@ -42,15 +42,17 @@ enum class WeightsFor { kTraining, kInference };
 // Every claim of the folder is checked before memory is taken for it. Error(kModel) names what is
 // wrong.
 LoadedModel load_model(const std::string& path, Allocator& memory, WeightsFor use,
-                       const LoadProgress& progress = {});
+                       const ByteProgress& progress = {});
 
 struct ModelCard {
   std::string title;
   std::string body;  // Markdown: how it was made, figures, how to use it
 };
 
-// Writes everything into `folder`, which exists. Files are durable when it returns.
+// Writes everything into `folder`, which exists. Files are durable when it returns. `read` and
+// `progress` as in save_weights().
 void save_model(Decoder& decoder, const Tokenizer* tokenizer, const std::string& folder,
-                DType dtype, const ModelCard& card);
+                const WeightFormat& format, const ModelCard& card,
+                const PartReader& read = read_values, const ByteProgress& progress = {});
 
 }  // namespace fathom

@@ -106,7 +106,7 @@ void save_checkpoint(const std::string& run, int64_t step, const CheckpointConte
   const std::string folder = checkpoints_folder(run);
   make_directories(folder);
   write_directory(join_path(folder, checkpoint_name(step)), [&](const std::string& temporary) {
-    save_model(*contents.decoder, contents.tokenizer, temporary, DType::kF32, contents.card);
+    save_model(*contents.decoder, contents.tokenizer, temporary, {}, contents.card);
     save_optimizer(*contents.optimizer, join_path(temporary, "optimizer.safetensors"));
     write_file_atomically(join_path(temporary, "run.toml"), contents.run_toml);
     Json state = contents.state;

@@ -1,39 +1,56 @@
 #include "checkpoint/weight_writer.h"
 
 #include <algorithm>
-#include <cstring>
-#include <map>
-#include <span>
+#include <cmath>
+#include <utility>
 
 #include "base/float_bits.h"
 #include "base/team.h"
 #include "checkpoint/fp8_weights.h"
 #include "io/safetensors_folder.h"
+#include "tensor/view.h"
 
 namespace fathom {
 namespace {
 
-constexpr int64_t kPieceBytes = int64_t{64} << 20;
+constexpr int64_t kPieceElements = int64_t{1} << 23;
+constexpr uint64_t kCopiedBytes = uint64_t{16} << 20;
 constexpr int64_t kScaledRows = BlockScales::kBlock;
 
-int64_t data_bytes(const WrittenTensor& tensor) {
-  const int64_t bytes = byte_size(tensor.dtype, tensor.shape.elements());
-  if (tensor.dtype != DType::kF8E4M3) return bytes;
-  return bytes + byte_size(DType::kF32, fp8_scale_shape(tensor.shape).elements());
+uint64_t bytes_of(const SafetensorSpec& spec) {
+  uint64_t elements = 1;
+  for (const int64_t size : spec.shape) elements *= static_cast<uint64_t>(size);
+  return elements * static_cast<uint64_t>(safetensors_dtype_bits(spec.dtype)) / 8;
 }
 
-// Calls fn(values, first row, rows) for pieces of whole blocks of rows.
+// Calls fn(values, rows) for pieces of whole blocks of rows.
 template <class Fn>
-void for_each_piece(const WrittenTensor& tensor, const Fn& fn) {
-  const int64_t rows = tensor.shape.rows(), cols = std::max<int64_t>(1, tensor.shape.cols());
-  const int64_t fit = kPieceBytes / static_cast<int64_t>(sizeof(float)) / cols;
-  const int64_t piece = std::max<int64_t>(1, fit / kScaledRows) * kScaledRows;
+void for_each_piece(const Shape& shape, const RowReader& read, const Fn& fn) {
+  const int64_t rows = shape.rows(), cols = std::max<int64_t>(1, shape.cols());
+  const int64_t piece = std::max<int64_t>(1, kPieceElements / cols / kScaledRows) * kScaledRows;
   std::vector<float> values(static_cast<size_t>(std::min(rows, piece) * cols));
   for (int64_t row = 0; row < rows; row += piece) {
     const int64_t count = std::min(piece, rows - row);
-    tensor.read(row, count, values.data());
-    fn(values.data(), row, count);
+    read(row, count, values.data());
+    fn(values.data(), count);
   }
+}
+
+// What the largest value of a dtype is, where that is less than f32's.
+void check_range(const std::string& name, DType dtype, const float* values, int64_t count) {
+  if (dtype != DType::kF16 && dtype != DType::kF8E4M3) return;
+  // The first value that f16 rounds to infinity; blocks of FP8 have a scale, so any finite one
+  // fits.
+  constexpr float kBeyondF16 = 65520.0f;
+  const bool f16 = dtype == DType::kF16;
+  const auto fits = [&](float x) {
+    return f16 ? !(std::abs(x) >= kBeyondF16 && std::isfinite(x)) : std::isfinite(x);
+  };
+  const float* wrong = std::find_if_not(values, values + count, fits);
+  if (wrong == values + count) return;
+  fail(ErrorCode::kModel, "tensor ", name, " holds ", *wrong, ", which ", info(dtype).name,
+       f16 ? " cannot hold: it ends at 65504; store it as bf16 or f32"
+           : " cannot hold: expected finite values");
 }
 
 std::vector<uint16_t> to_halves(const float* values, int64_t count, DType dtype) {
@@ -48,73 +65,33 @@ std::vector<uint16_t> to_halves(const float* values, int64_t count, DType dtype)
   return halves;
 }
 
-// One file and its tensors.
-class Shard {
- public:
-  Shard(std::vector<const WrittenTensor*> tensors, const WeightFiles& files)
-      : tensors_(std::move(tensors)), files_(files) {}
-
-  void write(const std::string& path) {
-    std::vector<SafetensorSpec> specs;
-    std::map<std::string, const WrittenTensor*> by_name, by_scale;
-    for (const WrittenTensor* tensor : tensors_) {
-      specs.push_back({tensor->name, info(tensor->dtype).safetensors, tensor->shape.to_vector()});
-      by_name[tensor->name] = tensor;
-      if (tensor->dtype != DType::kF8E4M3) continue;
-      const std::string scale = fp8_scale_name(tensor->name);
-      specs.push_back({scale, "F32", fp8_scale_shape(tensor->shape).to_vector()});
-      by_scale[scale] = tensor;
-    }
-    SafetensorsWriter writer(path, specs);
-    for (const SafetensorEntry& entry : std::vector<SafetensorEntry>(writer.entries())) {
-      const auto write_bytes = [&](std::span<const std::byte> bytes) {
-        writer.write(entry.name, bytes);
-      };
-      const auto scales_of = by_scale.find(entry.name);
-      if (scales_of != by_scale.end()) {
-        write_scales(*scales_of->second, write_bytes);
-      } else {
-        write_values(*by_name.at(entry.name), write_bytes);
-      }
-    }
-    writer.finish();
-  }
-
- private:
-  template <class Write>
-  void write_scales(const WrittenTensor& tensor, const Write& write) const {
-    for_each_piece(tensor, [&](const float* values, int64_t, int64_t rows) {
-      const Fp8Matrix fp8 = to_fp8(values, rows, tensor.shape.cols(), files_.power_of_two);
-      write(std::as_bytes(std::span(fp8.scales)));
+WrittenTensor fp8_tensor(const std::string& name, const Shape& shape, RowReader read,
+                         bool power_of_two) {
+  const std::string scales_name = fp8_scale_name(name);
+  const auto write = [name, scales_name, shape, read = std::move(read),
+                      power_of_two](const TensorSink& sink) {
+    std::vector<float> scales;
+    for_each_piece(shape, read, [&](const float* values, int64_t rows) {
+      check_range(name, DType::kF8E4M3, values, rows * shape.cols());
+      const Fp8Matrix fp8 = to_fp8(values, rows, shape.cols(), power_of_two);
+      sink(name, std::as_bytes(std::span(fp8.codes)));
+      scales.insert(scales.end(), fp8.scales.begin(), fp8.scales.end());
     });
-  }
-  template <class Write>
-  void write_values(const WrittenTensor& tensor, const Write& write) const {
-    for_each_piece(tensor, [&](const float* values, int64_t, int64_t rows) {
-      const int64_t count = rows * tensor.shape.cols();
-      if (tensor.dtype == DType::kF32) {
-        write(std::as_bytes(std::span(values, static_cast<size_t>(count))));
-      } else if (tensor.dtype == DType::kF8E4M3) {
-        const Fp8Matrix fp8 = to_fp8(values, rows, tensor.shape.cols(), files_.power_of_two);
-        write(std::as_bytes(std::span(fp8.codes)));
-      } else {
-        const std::vector<uint16_t> halves = to_halves(values, count, tensor.dtype);
-        write(std::as_bytes(std::span(halves)));
-      }
-    });
-  }
-
-  std::vector<const WrittenTensor*> tensors_;
-  const WeightFiles& files_;
-};
+    sink(scales_name, std::as_bytes(std::span(scales)));
+  };
+  return {{{name, "F8_E4M3", shape.to_vector()},
+           {scales_name, "F32", fp8_scale_shape(shape).to_vector()}},
+          write};
+}
 
 std::vector<std::vector<const WrittenTensor*>> into_shards(
     const std::vector<WrittenTensor>& tensors, int64_t shard_bytes) {
   std::vector<std::vector<const WrittenTensor*>> shards(1);
-  int64_t bytes = 0;
+  uint64_t bytes = 0;
   for (const WrittenTensor& tensor : tensors) {
-    const int64_t more = data_bytes(tensor);
-    if (shard_bytes > 0 && bytes + more > shard_bytes && !shards.back().empty()) {
+    const uint64_t more = tensor.bytes();
+    if (shard_bytes > 0 && bytes + more > static_cast<uint64_t>(shard_bytes) &&
+        !shards.back().empty()) {
       shards.emplace_back();
       bytes = 0;
     }
@@ -124,31 +101,72 @@ std::vector<std::vector<const WrittenTensor*>> into_shards(
   return shards;
 }
 
+void write_shard(const std::vector<const WrittenTensor*>& tensors, const std::string& path,
+                 const TensorSink& told) {
+  std::vector<SafetensorSpec> specs;
+  for (const WrittenTensor* tensor : tensors)
+    specs.insert(specs.end(), tensor->specs.begin(), tensor->specs.end());
+  SafetensorsWriter writer(path, specs);
+  for (const WrittenTensor* tensor : tensors) {
+    tensor->write([&](std::string_view name, std::span<const std::byte> bytes) {
+      writer.write(name, bytes);
+      told(name, bytes);
+    });
+  }
+  writer.finish();
+}
+
 }  // namespace
 
+uint64_t WrittenTensor::bytes() const {
+  uint64_t total = 0;
+  for (const SafetensorSpec& spec : specs) total += bytes_of(spec);
+  return total;
+}
+
+WrittenTensor copied_tensor(const SafetensorSpec& spec, std::span<const std::byte> bytes) {
+  return {{spec}, [name = spec.name, bytes](const TensorSink& sink) {
+            for (size_t at = 0; at < bytes.size(); at += kCopiedBytes)
+              sink(name, bytes.subspan(at, std::min<size_t>(kCopiedBytes, bytes.size() - at)));
+          }};
+}
+
+WrittenTensor rounded_tensor(const std::string& name, const Shape& shape, DType dtype,
+                             RowReader read, bool power_of_two) {
+  if (dtype == DType::kF8E4M3) return fp8_tensor(name, shape, std::move(read), power_of_two);
+  FATHOM_CHECK(dtype == DType::kF32 || dtype == DType::kBF16 || dtype == DType::kF16,
+               "save: weights can be written as f32, bf16, f16 or f8_e4m3, not ", info(dtype).name);
+  const auto write = [name, shape, dtype, read = std::move(read)](const TensorSink& sink) {
+    for_each_piece(shape, read, [&](const float* values, int64_t rows) {
+      const int64_t count = rows * shape.cols();
+      if (dtype == DType::kF32)
+        return sink(name, std::as_bytes(std::span(values, static_cast<size_t>(count))));
+      check_range(name, dtype, values, count);
+      const std::vector<uint16_t> halves = to_halves(values, count, dtype);
+      sink(name, std::as_bytes(std::span(halves)));
+    });
+  };
+  return {{{name, info(dtype).safetensors, shape.to_vector()}}, write};
+}
+
 void write_weights(const std::vector<WrittenTensor>& tensors, const std::string& folder,
-                   const WeightFiles& files) {
-  int64_t total = 0;
-  for (const WrittenTensor& tensor : tensors) {
-    FATHOM_CHECK(tensor.dtype == DType::kF32 || tensor.dtype == DType::kBF16 ||
-                     tensor.dtype == DType::kF16 || tensor.dtype == DType::kF8E4M3,
-                 "save: weights can be written as f32, bf16, f16 or f8_e4m3, not ",
-                 info(tensor.dtype).name);
-    total += data_bytes(tensor);
-  }
+                   const WeightFiles& files, const ByteProgress& progress) {
+  SafetensorsIndex index;
+  for (const WrittenTensor& tensor : tensors) index.total_size += tensor.bytes();
+  uint64_t done = 0;
+  const TensorSink told = [&](std::string_view, std::span<const std::byte> bytes) {
+    done += bytes.size();
+    if (progress) progress(done, index.total_size);
+  };
   const auto shards = into_shards(tensors, files.shard_bytes);
   const auto count = static_cast<int64_t>(shards.size());
-  SafetensorsIndex index;
-  index.total_size = static_cast<uint64_t>(total);
   for (int64_t i = 0; i < count; ++i) {
     const auto& shard = shards[static_cast<size_t>(i)];
-    const std::string file =
-        count == 1 ? "model.safetensors" : safetensors_shard_name(i + 1, count);
+    const std::string file = count == 1 ? files.single : safetensors_shard_name(i + 1, count);
     for (const WrittenTensor* tensor : shard) {
-      index.weight_map[tensor->name] = file;
-      if (tensor->dtype == DType::kF8E4M3) index.weight_map[fp8_scale_name(tensor->name)] = file;
+      for (const SafetensorSpec& spec : tensor->specs) index.weight_map[spec.name] = file;
     }
-    Shard(shard, files).write(join_path(folder, file));
+    write_shard(shard, join_path(folder, file), told);
   }
   if (count > 1) write_safetensors_index(folder, index);
 }

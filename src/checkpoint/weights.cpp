@@ -5,7 +5,6 @@
 
 #include "checkpoint/file_tensors.h"
 #include "checkpoint/fp8_weights.h"
-#include "checkpoint/weight_writer.h"
 
 namespace fathom {
 namespace {
@@ -33,24 +32,6 @@ bool known_extra(const std::string& name, const ModelConfig& config,
   return shared || layer >= config.num_hidden_layers + config.num_nextn_predict_layers;
 }
 
-// The scales of an FP8 tensor: F32, one for each block.
-void check_scales(const ParameterPart& part, const SafetensorsFolder& folder,
-                  const SafetensorsFolder::Location& weight) {
-  const std::string name = fp8_scale_name(part.name);
-  const Shape expected = fp8_scale_shape(part.shape);
-  const SafetensorsFolder::Location* found = folder.find(name);
-  if (found == nullptr) {
-    fail(ErrorCode::kModel, "load: tensor ", part.name, " in ", weight.file->path(),
-         " is F8_E4M3 but has no scales\n      expected ", name, ", F32 ", expected, ", in ",
-         folder.path(), "\n      fix: fetch the folder again; codes without scales say nothing");
-  }
-  if (found->entry->dtype != "F32" || Shape(found->entry->shape) != expected) {
-    fail(ErrorCode::kModel, "load: tensor ", name, " in ", found->file->path(), " is ",
-         shape_text(found->entry->dtype, Shape(found->entry->shape)), "; expected F32 ", expected,
-         ", a factor for each 128 x 128 elements of ", part.name, " ", part.shape);
-  }
-}
-
 void check_part(const ParameterPart& part, const SafetensorsFolder& folder) {
   const SafetensorsFolder::Location* found = folder.find(part.name);
   if (found == nullptr) {
@@ -70,46 +51,36 @@ void check_part(const ParameterPart& part, const SafetensorsFolder& folder) {
   }
   const std::string& dtype = found->entry->dtype;
   const bool matrix = part.shape.rank() == 2;
-  if (dtype == "F8_E4M3" && matrix) return check_scales(part, folder, *found);
+  if (dtype == "F8_E4M3" && matrix) return check_fp8_scales(folder, part.name, part.shape);
   if (dtype != "F32" && dtype != "BF16" && dtype != "F16" && dtype != "F64") {
     fail(ErrorCode::kModel, "load: tensor ", part.name, " in ", found->file->path(), " has dtype ",
          dtype, "; expected F32, BF16, F16 or F64", matrix ? ", or F8_E4M3 with scales" : "");
   }
 }
 
-// The dtype of one tensor in a folder of `dtype`.
-DType dtype_in_folder(const Parameter& p, const ParameterPart& part, DType dtype) {
-  if (!p.trained) return DType::kF32;
-  if (dtype != DType::kF8E4M3 || published_as_fp8(part.name, part.shape)) return dtype;
-  return DType::kBF16;
-}
-
-// A published tensor, its values those in memory.
-WrittenTensor written(const Parameter& p, const ParameterPart& part, DType dtype) {
-  const int64_t cols = part.shape.cols();
-  return {part.name, part.shape, dtype_in_folder(p, part, dtype),
-          [&p, &part, cols](int64_t row, int64_t rows, float* out) {
-            const float* values = p.value.data<float>() + p.first_element(part);
-            std::copy_n(values + row * cols, rows * cols, out);
-          }};
-}
-
-// By name. The published layout repeats embedding and head inside each multi-token module.
-std::map<std::string, WrittenTensor> published_tensors(Decoder& decoder, DType dtype) {
-  std::map<std::string, WrittenTensor> tensors;
-  for (Parameter* p : decoder.parameters()) {
-    for (const ParameterPart& part : p->parts) tensors[part.name] = written(*p, part, dtype);
+// In the order of the model.
+std::vector<WrittenTensor> published_tensors(Decoder& decoder, const WeightFormat& format,
+                                             const PartReader& read) {
+  std::vector<WrittenTensor> tensors;
+  const auto add = [&](const std::string& name, const Parameter& p, const ParameterPart& part) {
+    tensors.push_back(rounded_tensor(
+        name, part.shape, dtype_in_folder(part.name, part.shape, format.dtype),
+        [&p, &part, &read](int64_t row, int64_t rows, float* out) {
+          read(p, part, row, rows, out);
+        },
+        format.power_of_two));
+  };
+  const ParameterList parameters = decoder.parameters();
+  for (const Parameter* p : parameters) {
+    for (const ParameterPart& part : p->parts) add(part.name, *p, part);
   }
   const ModelConfig& config = decoder.config();
-  const auto repeat = [&](const std::string& name, const std::string& as) {
-    tensors[as] = tensors.at(name);
-    tensors[as].name = as;
-  };
+  const Parameter& embedding = *parameters.front();
+  const Parameter& head = decoder.lm_head();
   for (int64_t i = 0; i < config.num_nextn_predict_layers; ++i) {
     const std::string prefix = concat("model.layers.", config.num_hidden_layers + i, ".");
-    const char* head = config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
-    repeat("model.embed_tokens.weight", prefix + "embed_tokens.weight");
-    repeat(head, prefix + "shared_head.head.weight");
+    add(prefix + "embed_tokens.weight", embedding, embedding.parts.front());
+    add(prefix + "shared_head.head.weight", head, head.parts.front());
   }
   return tensors;
 }
@@ -142,7 +113,7 @@ void check_weights(Decoder& decoder, const SafetensorsFolder& folder) {
   }
 }
 
-void load_weights(Decoder& decoder, const SafetensorsFolder& folder, const LoadProgress& progress) {
+void load_weights(Decoder& decoder, const SafetensorsFolder& folder, const ByteProgress& progress) {
   check_weights(decoder, folder);
   constexpr int64_t kPieceElements = int64_t{1} << 22;  // between two reports
   uint64_t read = 0, total = 0;
@@ -180,10 +151,31 @@ void keep_stored(Decoder& decoder, std::shared_ptr<const SafetensorsFolder> fold
   }
 }
 
-void save_weights(Decoder& decoder, const std::string& folder, DType dtype) {
-  std::vector<WrittenTensor> tensors;
-  for (auto& [name, tensor] : published_tensors(decoder, dtype)) tensors.push_back(tensor);
-  write_weights(tensors, folder);
+DType dtype_in_folder(std::string_view name, const Shape& shape, DType dtype) {
+  if (name.ends_with(".e_score_correction_bias")) return DType::kF32;
+  if (dtype != DType::kF8E4M3 || published_as_fp8(name, shape)) return dtype;
+  return DType::kBF16;
+}
+
+void read_values(const Parameter& p, const ParameterPart& part, int64_t row, int64_t rows,
+                 float* out) {
+  const int64_t cols = part.shape.cols();
+  std::copy_n(p.value.data<float>() + p.first_element(part) + row * cols, rows * cols, out);
+}
+
+uint64_t saved_bytes(Decoder& decoder, const WeightFormat& format) {
+  const PartReader read = read_values;
+  uint64_t total = 0;
+  for (const WrittenTensor& tensor : published_tensors(decoder, format, read))
+    total += tensor.bytes();
+  return total;
+}
+
+void save_weights(Decoder& decoder, const std::string& folder, const WeightFormat& format,
+                  const PartReader& read, const ByteProgress& progress) {
+  WeightFiles files;
+  files.shard_bytes = format.shard_bytes;
+  write_weights(published_tensors(decoder, format, read), folder, files, progress);
 }
 
 }  // namespace fathom

@@ -241,7 +241,7 @@ class Demo {
 
   Json finish() {
     write_directory(join_path(config_.out, "model"), [&](const std::string& folder) {
-      save_model(decoder_, &tokenizer_, folder, DType::kF32, demo_card(config_, recipe_, state_));
+      save_model(decoder_, &tokenizer_, folder, {}, demo_card(config_, recipe_, state_));
     });
     const Json summary =
         demo_summary(config_, recipe_, state_, decoder_.config(), state_.seconds());

@@ -33,7 +33,7 @@ void DemoState::finish(const std::string& chapter, const Json& result, Decoder* 
                        const Tokenizer& tokenizer) {
   if (decoder != nullptr) {
     write_directory(model_folder(chapter), [&](const std::string& folder) {
-      save_model(*decoder, &tokenizer, folder, DType::kF32,
+      save_model(*decoder, &tokenizer, folder, {},
                  {"v3-nano after the chapter " + chapter,
                   "Made by `fathom demo`. Results: `" + result.dump() + "`"});
     });

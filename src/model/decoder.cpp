@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/random.h"
+#include "model/initial_weights.h"
 #include "nn/make_parameter.h"
 #include "ops/add/add.h"
 #include "ops/columns/columns.h"
@@ -54,21 +54,6 @@ FeedForwardKind make_feed_forward(const ModelConfig& c, bool experts, const std:
 // any.
 bool has_experts(const ModelConfig& c, int64_t layer) {
   return layer < c.num_hidden_layers ? c.expert_layer(layer) : c.n_routed_experts > 0;
-}
-
-void initialize_parameter(Parameter& p, uint64_t seed, double range) {
-  float* values = p.value.mutable_data<float>();
-  for (const ParameterPart& part : p.parts) {
-    const RandomKey key{seed, Purpose::kInit, hash_text(part.name.data(), part.name.size())};
-    float* first = values + p.first_element(part);
-    const int64_t count = part.shape.elements();
-    if (part.shape.rank() == 1) {
-      std::fill_n(first, count, part.name.ends_with("bias") ? 0.0f : 1.0f);
-    } else {
-      for (int64_t i = 0; i < count; ++i)
-        first[i] = static_cast<float>(range * key.normal(static_cast<uint64_t>(i)));
-    }
-  }
 }
 
 }  // namespace
@@ -236,7 +221,13 @@ void Decoder::require_gradients(bool on) {
 }
 
 void Decoder::initialize(uint64_t seed) {
-  for (Parameter* p : parameters()) initialize_parameter(*p, seed, config_.initializer_range);
+  for (Parameter* p : parameters()) {
+    float* values = p->value.mutable_data<float>();
+    for (const ParameterPart& part : p->parts) {
+      initial_rows(part, seed, config_.initializer_range, 0, part.shape.rows(),
+                   values + p->first_element(part));
+    }
+  }
 }
 
 std::unique_ptr<KvCache> Decoder::make_cache(Allocator& memory, int64_t pages,

@@ -88,9 +88,7 @@ class Decoder {
   std::vector<Experts*> expert_layers();  // main model first, then multi-token heads
   void allocate(Allocator& memory, DType dtype = DType::kF32);
   void require_gradients(bool on);
-  // N(0, initializer_range) for matrices, 1 for norms, 0 for biases; by published name,
-  // so that how tensors are stacked changes nothing.
-  void initialize(uint64_t seed);
+  void initialize(uint64_t seed);  // model/initial_weights.h
 
   std::unique_ptr<KvCache> make_cache(Allocator& memory, int64_t pages, int64_t page_tokens) const;
 

@@ -34,7 +34,7 @@ mkdir small
 if mount -t tmpfs -o size=2m none small 2>/dev/null; then
   trap 'umount small' EXIT
   status 1 "$fathom" init --preset v3-nano --out small/new
-  says err 'disk full: writing small/.writing-new/model.safetensors'
+  says err 'disk: small/new would take 4.2 MB; expected at most the 2.1 MB'
   same "$(ls -A small)" ''
   mkdir small/old; echo mine >small/old/README.md
   status 1 "$fathom" init --preset v3-nano --out small/old --force
@@ -59,8 +59,6 @@ same "$(cat keep/notes)" mine
 sed 's/"num_hidden_layers": [0-9]*/"num_hidden_layers": 1000000000000/' sums/config.json >huge.json
 status 3 "$fathom" init --config huge.json --out x
 says err num_hidden_layers
-status 4 "$fathom" init --preset v2-lite --out x --memory-mb 4000
-says err '62.8 GB'
 # A model's tokenizer is not written over, and a run does not hide behind a model.
 status 2 "$fathom" tokenizer train messages.json --out sums
 says err sums/tokenizer.json
