@@ -1,7 +1,7 @@
 #include "app/bytes_progress.h"
 
 #include <algorithm>
-#include <iostream>
+#include <ostream>
 #include <utility>
 
 #include "app/terminal.h"
@@ -42,12 +42,6 @@ void BytesProgressLine::show(uint64_t bytes_done, uint64_t total_bytes) {
   out_ << "\r\033[K" << doing_ << " " << folder_ << ": " << human_bytes(read) << " of "
        << human_bytes(total) << ", " << human_bytes(read / std::max(1e-3, now - start_)) << "/s"
        << std::flush;
-}
-
-LoadedModel load_with_progress(const std::string& folder, Allocator& memory) {
-  BytesProgressLine line(std::cerr, errors_can_be_redrawn(), "loading", folder);
-  return load_model(folder, memory, WeightsFor::kInference,
-                    [&](uint64_t read, uint64_t total) { line.show(read, total); });
 }
 
 }  // namespace fathom

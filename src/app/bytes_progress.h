@@ -10,7 +10,6 @@
 #include <string>
 
 #include "base/clock.h"
-#include "checkpoint/model_folder.h"
 
 namespace fathom {
 
@@ -37,8 +36,5 @@ class BytesProgressLine {
   double start_, shown_ = 0;
   bool drawn_ = false;
 };
-
-// load_model() with that line on standard error.
-LoadedModel load_with_progress(const std::string& folder, Allocator& memory);
 
 }  // namespace fathom

@@ -3,7 +3,7 @@
 #include "app/commands.h"
 #include "app/device_flags.h"
 #include "app/inputs.h"
-#include "app/bytes_progress.h"
+#include "app/model_input.h"
 #include "app/sampling_flags.h"
 #include "app/terminal.h"
 
@@ -11,7 +11,8 @@ namespace fathom {
 namespace {
 
 struct ChatFlags {
-  std::string folder, system, chat_template, output = "text";
+  ModelFlags model;
+  std::string system, chat_template, output = "text";
   bool think = false, no_think = false, alone = false, show_thinking = false, hide_thinking = false;
   SamplingFlags sampling;
   DeviceFlags device;
@@ -25,7 +26,7 @@ int chat(const Command& command, const ChatFlags& flags) {
          "fathom chat FOLDER --output json < questions.txt");
   }
   Device device = open_device(flags.device);
-  const LoadedModel model = load_with_progress(flags.folder, device.memory());
+  const LoadedModel model = load_with_progress(flags.model, device.memory());
   ChatSettings settings;
   settings.sampling = choose_sampling(command, flags.sampling, model.folder);
   settings.max_tokens = flags.sampling.max_tokens;
@@ -44,7 +45,8 @@ int chat(const Command& command, const ChatFlags& flags) {
 void add_chat_command(CommandLine& line) {
   Command& command = line.add("chat", "a conversation with a model");
   auto flags = std::make_shared<ChatFlags>();
-  command.positional("folder", flags->folder, "model folder, or the folder of a run")
+  add_model_flags(command, flags->model);
+  command
       .option("--system,--system-prompt", flags->system,
               "what the model is told before the conversation")
       .option("--chat-template", flags->chat_template,

@@ -6,7 +6,7 @@
 #include "app/commands.h"
 #include "app/device_flags.h"
 #include "app/inputs.h"
-#include "app/bytes_progress.h"
+#include "app/model_input.h"
 #include "app/sampling_flags.h"
 #include "app/terminal.h"
 #include "base/stop.h"
@@ -15,7 +15,8 @@ namespace fathom {
 namespace {
 
 struct RunFlags {
-  std::string folder, prompt, prompt_flag, file, ids_file, system, chat_template, suffix;
+  ModelFlags model;
+  std::string prompt, prompt_flag, file, ids_file, system, chat_template, suffix;
   bool no_template = false, think = false, no_think = false, show_thinking = false,
        hide_thinking = false, ignore_eos = false, verbose = false;
   std::string output = "text";
@@ -117,7 +118,7 @@ int run(const Command& command, const RunFlags& flags) {
     fail(ErrorCode::kUsage, "--ids is a prompt in itself; leave out the text or --ids");
   }
   Device device = open_device(flags.device);
-  const LoadedModel model = load_with_progress(flags.folder, device.memory());
+  const LoadedModel model = load_with_progress(flags.model, device.memory());
   install_stop_handlers();
 
   AnswerRequest request;
@@ -156,7 +157,8 @@ int run(const Command& command, const RunFlags& flags) {
 void add_run_command(CommandLine& line) {
   Command& command = line.add("run", "one answer of a model");
   auto flags = std::make_shared<RunFlags>();
-  command.positional("folder", flags->folder, "model folder, or the folder of a run")
+  add_model_flags(command, flags->model);
+  command
       .positional("prompt", flags->prompt,
                   "what to answer; text from a pipe follows it after a blank line", false)
       .option("--prompt,-p,--prefix", flags->prompt_flag, "the prompt as a flag")

@@ -6,8 +6,8 @@
 #include "app/commands.h"
 #include "app/device_flags.h"
 #include "app/inputs.h"
-#include "app/bytes_progress.h"
 #include "app/logits_file.h"
+#include "app/model_input.h"
 #include "app/terminal.h"
 #include "base/stop.h"
 #include "data/packing.h"
@@ -21,7 +21,8 @@ namespace {
 constexpr int64_t kBatchTokens = 2048;  // short windows go together through the model
 
 struct ScoreFlags {
-  std::string folder, ids_file, logits_file, positions;
+  ModelFlags model;
+  std::string ids_file, logits_file, positions;
   std::vector<std::string> texts, files;
   bool json = false, tokens = false, no_bos = false;
   int64_t context = 0;
@@ -194,7 +195,7 @@ int score(const Command& command, const ScoreFlags& flags) {
     fail(ErrorCode::kUsage, "--positions chooses rows of the logits file; it needs --logits");
   }
   Device device = open_device(flags.device);
-  const LoadedModel model = load_with_progress(flags.folder, device.memory());
+  const LoadedModel model = load_with_progress(flags.model, device.memory());
   install_stop_handlers();
   const std::vector<Item> items = read_items(command, flags, model);
   for (const Item& item : items) check_ids(item, model.config());
@@ -213,8 +214,8 @@ int score(const Command& command, const ScoreFlags& flags) {
 void add_score_command(CommandLine& line) {
   Command& command = line.add("score", "log-probabilities, perplexity and bits per byte of texts");
   auto flags = std::make_shared<ScoreFlags>();
-  command.positional("folder", flags->folder, "model folder, or the folder of a run")
-      .positional("texts", flags->texts, "texts; without any, files or standard input")
+  add_model_flags(command, flags->model);
+  command.positional("texts", flags->texts, "texts; without any, files or standard input")
       .option("--file,-f", flags->files, "file to score, .jsonl line by line; may be repeated")
       .option("--ids", flags->ids_file,
               "JSON file of token ids instead: {\"ids\": [...]}; - is standard input")

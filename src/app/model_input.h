@@ -1,0 +1,27 @@
+// Loading the model that a command works with.
+//
+// Threads: one.
+#pragma once
+
+#include <string>
+
+#include "app/command_line.h"
+#include "checkpoint/model_folder.h"
+
+namespace fathom {
+
+struct ModelFlags {
+  std::string folder;
+  bool check_tensors = false;
+};
+
+// The positional argument FOLDER, and --check-tensors.
+void add_model_flags(Command& command, ModelFlags& flags);
+
+// load_model() for inference; large folders tell on standard error how far it is.
+LoadedModel load_with_progress(const ModelFlags& flags, Allocator& memory);
+
+// Reads every value of the folder's weights (checkpoint/value_check.h); tells how far it is.
+void check_with_progress(const std::string& folder);
+
+}  // namespace fathom
