@@ -106,7 +106,12 @@ void check_rounding(uint16_t largest, Widen widen, Narrow narrow) {
   }
 }
 
-TEST(FloatBits, Bf16RoundsToNearestEven) { check_rounding(0x7F7F, bf16_to_f32, f32_to_bf16); }
+TEST(FloatBits, Bf16RoundsToNearestEven) {
+  check_rounding(0x7F7F, bf16_to_f32, f32_to_bf16);
+  const std::pair<float, float> values[] = {
+      {1.00390625f, 1.0f}, {1.01171875f, 1.015625f}, {0.1f, 0.10009765625f}};
+  for (const auto& [value, rounded] : values) EXPECT_EQ(bf16_to_f32(f32_to_bf16(value)), rounded);
+}
 
 TEST(FloatBits, F16RoundsToNearestEven) { check_rounding(0x7BFF, f16_to_f32, f32_to_f16); }
 

@@ -5,12 +5,12 @@
 
 #include "base/float_bits.h"
 #include "base/team.h"
+#include "ops/fp8_groups.h"
 
 namespace fathom {
 namespace {
 
 constexpr int64_t kBlock = BlockScales::kBlock;
-constexpr float kLargestCode = 448.0f;
 
 int64_t blocks(int64_t size) { return (size + kBlock - 1) / kBlock; }
 
@@ -38,9 +38,7 @@ float scale_of(const Block& block, bool power_of_two) {
     largest = std::max(largest, std::abs(value));
     return true;
   });
-  if (largest == 0) return 1;
-  const float scale = largest / kLargestCode;
-  return power_of_two ? std::exp2(std::ceil(std::log2(scale))) : scale;
+  return fp8_scale(largest, power_of_two);
 }
 
 // What rounding to `bits` significant bits may have made of a value: the ends of that interval.
