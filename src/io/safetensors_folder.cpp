@@ -26,6 +26,24 @@ std::vector<std::string> names_ending_with(const std::vector<std::string>& names
   return found;
 }
 
+// Pickled files are programs; nothing here runs them. The command converts each on its own, so that
+// it asks for no more memory than the largest, and for no class of the model.
+[[noreturn]] void refuse_without_weights(const std::string& folder,
+                                         const std::vector<std::string>& names) {
+  for (const std::string& name : names_ending_with(names, ".bin")) {
+    if (!name.starts_with("pytorch_model")) continue;
+    fail(ErrorCode::kModel, folder, ": no *.safetensors file; the weights are pickled (", name,
+         "), which Fathom does not read\n      fix: convert them, where torch and safetensors are "
+         "installed:\n      python3 -c \"import glob, sys, torch, safetensors.torch as s; "
+         "[s.save_file({k: v.clone(memory_format=torch.contiguous_format) for k, v in "
+         "torch.load(f, 'cpu', weights_only=True).items()}, "
+         "f[:-3] + 'safetensors', {'format': 'pt'}) for f in glob.glob(sys.argv[1] + "
+         "'/pytorch_model*.bin')]\" ",
+         folder);
+  }
+  fail(ErrorCode::kModel, folder, ": no *.safetensors file");
+}
+
 }  // namespace
 
 SafetensorsIndex parse_safetensors_index(std::string_view text, const std::string& origin) {
@@ -96,14 +114,7 @@ SafetensorsFolder::SafetensorsFolder(const std::string& folder) : path_(folder) 
   }
   const std::vector<std::string> all = list_directory(folder);
   const std::vector<std::string> names = names_ending_with(all, ".safetensors");
-  if (names.empty()) {
-    const bool pickled = !names_ending_with(all, ".bin").empty();
-    fail(ErrorCode::kModel, folder, ": no *.safetensors file",
-         pickled
-             ? "; there are .bin files, which must first be converted to safetensors by the tools "
-               "of the framework that wrote them"
-             : "");
-  }
+  if (names.empty()) refuse_without_weights(folder, all);
   open_all(names);
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <sstream>
 
 #include "io/json.h"
 #include "io/testing.h"
@@ -106,8 +107,12 @@ TEST(SafetensorsFolder, SaysWhyAFolderIsNotAModel) {
   const TemporaryFolder folder;
   EXPECT_NE(refusal_of("/nowhere").find("does not exist"), std::string::npos);
   EXPECT_NE(refusal_of(folder.path()).find("no *.safetensors"), std::string::npos);
+  write_file_atomically(folder.file("training_args.bin"), "x");
+  EXPECT_EQ(refusal_of(folder.path()).find("pickled"), std::string::npos);
   write_file_atomically(folder.file("pytorch_model.bin"), "x");
-  EXPECT_NE(refusal_of(folder.path()).find("converted"), std::string::npos);
+  const std::string pickled = refusal_of(folder.path());
+  for (const char* text : {"pickled (pytorch_model.bin)", "python3 -c", "save_file"})
+    EXPECT_NE(pickled.find(text), std::string::npos) << pickled;
   EXPECT_NE(refusal_of(folder.file("pytorch_model.bin")).find("is not a folder"),
             std::string::npos);
 }
@@ -133,7 +138,12 @@ void write_case(const Json& input, const std::string& root, const std::string& m
 void check_case(const Json& check, const std::string& model) {
   const Json& expect = check.at("expect");
   if (!expect.bool_at("ok")) {
-    EXPECT_NE(refusal_of(model).find(model), std::string::npos) << refusal_of(model);
+    const std::string message = refusal_of(model);
+    EXPECT_NE(message.find(model), std::string::npos) << message;
+    std::istringstream fault(
+        expect.string_at("fault"));  // such as "tensor b not in s1.safetensors"
+    for (std::string word; fault >> word;)
+      EXPECT_NE(message.find(word), std::string::npos) << word << ": " << message;
     return;
   }
   const SafetensorsFolder weights(model);
