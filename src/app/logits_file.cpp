@@ -53,12 +53,12 @@ void write_logits(const LoadedModel& model, Device& device, const std::vector<in
   }
   Pass pass = device.pass();
   const Batch batch = whole_sequence(ids, config.num_nextn_predict_layers);
-  const Tensor hidden = model.decoder->forward(pass, batch.ids, batch.layout);
+  const MainStates states = model.decoder->forward_states(pass, batch.ids, batch.layout);
   std::vector<std::pair<std::string, Tensor>> tensors = {
-      {"logits", rows_of_logits(model, pass, hidden, rows)}};
+      {"logits", rows_of_logits(model, pass, states.hidden, rows)}};
   if (!batch.multi_token.empty() && !batch.multi_token.front().ids.empty()) {
     const Tensor ahead =
-        model.decoder->multi_token_forward(pass, hidden, batch.multi_token.front());
+        model.decoder->multi_token_forward(pass, states.multi_token, batch.multi_token.front());
     if (Tensor logits = rows_of_logits(model, pass, ahead, rows))
       tensors.emplace_back("mtp_logits", logits);
   }

@@ -135,9 +135,10 @@ double multi_token_agreement(const KernelTable& kernels, Allocator& memory, cons
   double agreed = 0, total = 0;
   for (const Batch& batch : pack_in_order(documents, 4096, {1, false})) {
     Pass pass{kernels, memory};
-    const Tensor hidden = decoder.forward(pass, batch.ids, batch.layout);
+    const MainStates states = decoder.forward_states(pass, batch.ids, batch.layout);
     const MultiTokenTargets& rows = batch.multi_token.front();
-    const Tensor ahead = decoder.logits(pass, decoder.multi_token_forward(pass, hidden, rows));
+    const Tensor ahead =
+        decoder.logits(pass, decoder.multi_token_forward(pass, states.multi_token, rows));
     const float* logits = ahead.data<float>();
     for (size_t r = 0; r < rows.targets.size(); ++r) {
       if (rows.weights[r] == 0) continue;

@@ -40,6 +40,7 @@ void read_mla(const Json& json, ModelConfig& c) {
   c.qk_rope_head_dim = json.int_at("qk_rope_head_dim");
   c.v_head_dim = json.int_at("v_head_dim");
   c.num_nextn_predict_layers = json.int_or("num_nextn_predict_layers", 0);
+  c.mtp_hidden_state = json.string_or("mtp_hidden_state", "after_norm");
 }
 
 void read_experts(const Json& json, ModelConfig& c) {

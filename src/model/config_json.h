@@ -20,7 +20,8 @@ ModelConfig read_config(const std::string& path);
 // its end ids join those of config.json (either ends an answer).
 void join_generation_config(ModelConfig& config, const Json& json);
 
-// `torch_dtype` is the storage of the weights beside it: "float32" or "bfloat16".
+// `torch_dtype` is the storage of the weights beside it: "float32" or "bfloat16". Without
+// quantization_config, which whoever writes FP8 adds.
 Json config_to_json(const ModelConfig& config, const std::string& torch_dtype);
 
 }  // namespace fathom

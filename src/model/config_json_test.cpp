@@ -205,6 +205,25 @@ TEST(ConfigJson, NewerKeysAreWrittenBesideTheOlderOnes) {
   EXPECT_EQ(parse_config(back, "test").rope_theta, 5e5);
 }
 
+TEST(ConfigJson, WhatAMultiTokenHeadReadsIsAKeyOnlyWhereItIsNotTheDefault) {
+  const Json json = small_config("deepseek_v3");
+  const ModelConfig after = parse_config(json, "test");
+  EXPECT_EQ(after.mtp_hidden_state, "after_norm");
+  EXPECT_FALSE(config_to_json(after, "float32").contains("mtp_hidden_state"));
+  const ModelConfig before = parse_config(with(json, "mtp_hidden_state", "before_norm"), "test");
+  EXPECT_EQ(config_to_json(before, "float32").string_at("mtp_hidden_state"), "before_norm");
+  expect_refused(with(json, "mtp_hidden_state", "neither"),
+                 {"mtp_hidden_state is neither", "after_norm or before_norm"});
+}
+
+TEST(ConfigJson, IsWrittenWithoutTheQuantisationOfTheWeightsItWasReadBeside) {
+  const Json fp8 =
+      Json::object({{"quant_method", "fp8"}, {"weight_block_size", Json::array({128, 128})}});
+  const ModelConfig c =
+      parse_config(with(small_config("deepseek_v3"), "quantization_config", fp8), "test");
+  EXPECT_FALSE(config_to_json(c, "bfloat16").contains("quantization_config"));
+}
+
 // ---- the collected cases
 
 TEST(ConfigJson, PassesTheCollectedCasesOfRotarySettings) {

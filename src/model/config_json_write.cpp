@@ -16,6 +16,8 @@ void write_mla(const ModelConfig& c, Json& json) {
   // A key that other families do not have, except where it was read.
   if (c.model_type == "deepseek_v3" || json.contains("num_nextn_predict_layers"))
     json["num_nextn_predict_layers"] = c.num_nextn_predict_layers;
+  if (c.mtp_hidden_state != "after_norm" || json.contains("mtp_hidden_state"))
+    json["mtp_hidden_state"] = c.mtp_hidden_state;
 }
 
 // A model without experts still needs the keys that the published class reads: all its layers are
@@ -81,6 +83,7 @@ Json config_to_json(const ModelConfig& c, const std::string& torch_dtype) {
   if (c.pad_token_id >= 0) json["pad_token_id"] = c.pad_token_id;
   json["torch_dtype"] = torch_dtype;
   if (json.contains("dtype")) json["dtype"] = torch_dtype;
+  json.erase("quantization_config");  // of the weights it was read beside
   json["use_cache"] = true;
   return json;
 }

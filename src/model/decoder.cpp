@@ -134,16 +134,23 @@ Tensor Decoder::run_layer(Pass& pass, const DecoderLayer& layer, const Tensor& x
 
 Tensor Decoder::forward(Pass& pass, std::span<const int32_t> ids, const TokenLayout& layout,
                         KvCache* cache, std::span<const float> sequence_share) const {
+  return forward_states(pass, ids, layout, cache, sequence_share).hidden;
+}
+
+MainStates Decoder::forward_states(Pass& pass, std::span<const int32_t> ids,
+                                   const TokenLayout& layout, KvCache* cache,
+                                   std::span<const float> sequence_share) const {
   FATHOM_CHECK(static_cast<int64_t>(ids.size()) == layout.tokens(), "decoder: ", ids.size(),
                " ids for ", layout.tokens(), " rows");
   Tensor x = embedding(pass, ids, embed_tokens_);  // [tokens, hidden_size]
   RowContext context = make_row_context(pass, layout, cache, rotary_, x.dtype());
   context.sequence_share = sequence_share;
   for (const DecoderLayer& layer : layers_) x = run_layer(pass, layer, x, context);
-  return rms_norm(pass, x, norm_, static_cast<float>(config_.rms_norm_eps));
+  const Tensor hidden = rms_norm(pass, x, norm_, static_cast<float>(config_.rms_norm_eps));
+  return {hidden, config_.mtp_hidden_state == "before_norm" ? x : hidden};
 }
 
-Tensor Decoder::multi_token_forward(Pass& pass, const Tensor& hidden, const MultiTokenTargets& rows,
+Tensor Decoder::multi_token_forward(Pass& pass, const Tensor& states, const MultiTokenTargets& rows,
                                     KvCache* cache, std::span<const float> sequence_share) const {
   FATHOM_CHECK(!multi_token_heads_.empty(),
                "decoder: this model has no multi-token head (num_nextn_predict_layers is 0)");
@@ -152,10 +159,10 @@ Tensor Decoder::multi_token_forward(Pass& pass, const Tensor& hidden, const Mult
                "decoder: routes are written down for the main model only");
   const auto eps = static_cast<float>(config_.rms_norm_eps);
   const Tensor next = rms_norm(pass, embedding(pass, rows.ids, embed_tokens_), head.enorm, eps);
-  const Tensor state = rms_norm(pass, select_rows(pass, hidden, rows.rows), head.hnorm, eps);
+  const Tensor state = rms_norm(pass, select_rows(pass, states, rows.rows), head.hnorm, eps);
   const Tensor joined =
       linear(pass, concat_columns(pass, next, state), head.eh_proj);  // [rows, hidden_size]
-  RowContext context = make_row_context(pass, rows.layout, cache, rotary_, hidden.dtype());
+  RowContext context = make_row_context(pass, rows.layout, cache, rotary_, states.dtype());
   context.sequence_share = sequence_share;
   return rms_norm(pass, run_layer(pass, head.layer, joined, context), head.norm, eps);
 }

@@ -53,6 +53,12 @@ struct MultiTokenHead {
   Parameter norm;  // shared_head.norm
 };
 
+// The states of the main model, [tokens, hidden_size] each.
+struct MainStates {
+  Tensor hidden;       // after the final norm: for logits()
+  Tensor multi_token;  // for multi_token_forward(): the same, or before the norm (mtp_hidden_state)
+};
+
 class Decoder {
  public:
   explicit Decoder(const ModelConfig& config);
@@ -63,9 +69,13 @@ class Decoder {
   // training.
   Tensor forward(Pass& pass, std::span<const int32_t> ids, const TokenLayout& layout,
                  KvCache* cache = nullptr, std::span<const float> sequence_share = {}) const;
-  // The head's hidden states [rows, hidden_size] from the main model's (after its final norm), for
-  // output by lm_head().
-  Tensor multi_token_forward(Pass& pass, const Tensor& hidden, const MultiTokenTargets& rows,
+  // The same, with what the multi-token head reads.
+  MainStates forward_states(Pass& pass, std::span<const int32_t> ids, const TokenLayout& layout,
+                            KvCache* cache = nullptr,
+                            std::span<const float> sequence_share = {}) const;
+  // The head's hidden states [rows, hidden_size] from MainStates::multi_token, for output by
+  // lm_head().
+  Tensor multi_token_forward(Pass& pass, const Tensor& states, const MultiTokenTargets& rows,
                              KvCache* cache = nullptr,
                              std::span<const float> sequence_share = {}) const;
   // [rows, hidden_size] -> [rows, vocab_size]

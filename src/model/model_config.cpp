@@ -210,6 +210,8 @@ void check_config(const ModelConfig& c) {
              (c.num_nextn_predict_layers == 1 && c.model_type == "deepseek_v3"),
          "num_nextn_predict_layers", std::to_string(c.num_nextn_predict_layers),
          "0, or 1 with model_type deepseek_v3");
+  expect(c.mtp_hidden_state == "after_norm" || c.mtp_hidden_state == "before_norm",
+         "mtp_hidden_state", c.mtp_hidden_state, "after_norm or before_norm");
   if (c.mla()) {
     check_mla(c);
   } else {

@@ -57,6 +57,9 @@ struct ModelConfig {
   double aux_loss_alpha = 0;             // sequence-wise balance loss in training
 
   int64_t num_nextn_predict_layers = 0;  // multi-token heads, 0 or 1
+  // What a multi-token head reads of the main model: its state after the final norm, or
+  // before_norm. No published key: deployed programs differ, and the weights do not tell.
+  std::string mtp_hidden_state = "after_norm";
 
   int32_t bos_token_id = 0;
   std::vector<int32_t> eos_token_ids = {1};  // may be empty: nothing ends an answer

@@ -48,18 +48,19 @@ void Trainer::run_microbatch(const Batch& batch, size_t index, double normaliser
   Pass pass{kernels_, memory_, nullptr, &tape, &stats};
   if (options.routes) pass.routes = options.routes(index);
   const std::vector<float> shares = sequence_shares(batch, normaliser);
-  const Tensor hidden = decoder_.forward(pass, batch.ids, batch.layout, nullptr, shares);
+  const MainStates states = decoder_.forward_states(pass, batch.ids, batch.layout, nullptr, shares);
   const TokenObjective objective =
       options.objective ? options.objective(index) : cross_entropy(batch.weights, normaliser);
   ObjectiveResult main =
-      linear_objective(pass, hidden, decoder_.lm_head(), batch.targets, objective);
+      linear_objective(pass, states.hidden, decoder_.lm_head(), batch.targets, objective);
   report.loss += main.loss_value;
   std::vector<std::pair<Tensor, Tensor>> seeds;
   if (main.loss.slot()) seeds.emplace_back(main.loss, Tensor());
 
   if (options.mtp_weight > 0 && !batch.multi_token.empty() && mtp_normaliser > 0) {
     const MultiTokenTargets& rows = batch.multi_token.front();
-    const Tensor input = options.mtp_detached ? hidden.without_slot() : hidden;
+    const Tensor input =
+        options.mtp_detached ? states.multi_token.without_slot() : states.multi_token;
     const Tensor ahead = decoder_.multi_token_forward(pass, input, rows);
     ObjectiveResult extra =
         linear_objective(pass, ahead, decoder_.lm_head(), rows.targets,
@@ -119,13 +120,13 @@ EvalReport Trainer::evaluate(const std::vector<Batch>& batches) {
   double sum = 0, mtp_sum = 0, mtp_tokens = 0;
   for (const Batch& batch : batches) {
     Pass pass{kernels_, memory_, nullptr, nullptr, &stats};
-    const Tensor hidden = decoder_.forward(pass, batch.ids, batch.layout);
-    sum += mean_loss(target_logprobs(pass, hidden, decoder_.lm_head(), batch.targets),
+    const MainStates states = decoder_.forward_states(pass, batch.ids, batch.layout);
+    sum += mean_loss(target_logprobs(pass, states.hidden, decoder_.lm_head(), batch.targets),
                      batch.weights, 1);
     report.tokens += batch.weight_sum();
     if (batch.multi_token.empty() || decoder_.config().num_nextn_predict_layers == 0) continue;
     const MultiTokenTargets& rows = batch.multi_token.front();
-    const Tensor ahead = decoder_.multi_token_forward(pass, hidden, rows);
+    const Tensor ahead = decoder_.multi_token_forward(pass, states.multi_token, rows);
     mtp_sum +=
         mean_loss(target_logprobs(pass, ahead, decoder_.lm_head(), rows.targets), rows.weights, 1);
     mtp_tokens += weight_sum(rows);
