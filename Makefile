@@ -9,7 +9,7 @@ FATHOM := $(BUILD)/fathom
 PROGRAMS = find src tests fuzz -name '*.h' -o -name '*.cpp'
 
 .DEFAULT_GOAL := build
-.PHONY: build packages configure all demo test long-test bench fuzz format lint help
+.PHONY: build packages configure all demo test long-test vectors bench fuzz format lint help
 
 build: configure ## install what is missing, configure, build the program (the default)
 	cmake --build --preset $(PRESET) --target fathom
@@ -31,6 +31,10 @@ test: all ## unit tests, checks of the sources, end-to-end scripts
 
 long-test: build ## the tests that take minutes each, one line of result per test
 	scripts/run_long_tests.sh $(BUILD)
+
+vectors: ## remake tests/vectors with the published implementations (Python; ARGS: names of cases)
+	python=$$(tests/reference/setup.sh $(FATHOM_REFERENCE_VENV)) && \
+	  PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 $$python/bin/python tests/reference/make_vectors.py $(ARGS)
 
 bench: build ## speed of each kernel against this machine's ceilings
 	$(FATHOM) bench $(ARGS)

@@ -19,6 +19,7 @@ class Case:
     correction_bias: float = 0.0  # e_score_correction_bias is uniform between 0 and this
     mtp: bool = False  # adds the multi-token prediction layer
     fault: tuple | None = None  # attribute of plain.PlainModel and value: what the case must show
+    fp8: str = ""  # matrices are FP8 codes with such scales: "f32" or "ue8m0"
     plain: bool = False  # computed by plain.py: the library has no such model, or another rule
 
 
@@ -159,4 +160,18 @@ FORWARD = [
          _v3(num_nextn_predict_layers=1), mtp=True),
 ]
 
-CASES = TRAINED + FORWARD
+# Sizes above 128 that are no multiples of it: blocks of scales with edges, as the published
+# kv_a_proj_with_mqa has, and heads of kv_b_proj that do not begin with a block.
+_FP8 = {"hidden_size": 136, "intermediate_size": 132, "kv_lora_rank": 128, "qk_nope_head_dim": 24,
+        "qk_rope_head_dim": 12, "v_head_dim": 20, "moe_intermediate_size": 16, "n_group": 4,
+        "topk_group": 2, "routed_scaling_factor": 2.5, "rope_scaling": YARN}
+
+FP8 = [
+    Case("deepseek_v3_fp8", "FP8 with block scales, one multi-token prediction layer too",
+         _v3(**_FP8, num_nextn_predict_layers=1), tokens=112, correction_bias=0.1, mtp=True,
+         fp8="f32"),
+    Case("deepseek_v3_fp8_ue8m0", "FP8 with scales that are powers of two",
+         _v3(**_FP8), tokens=112, correction_bias=0.1, fp8="ue8m0"),
+]
+
+CASES = TRAINED + FORWARD + FP8

@@ -12,8 +12,14 @@ for cases with `mtp`:
 
   mtp_logits     [tokens - 1, vocab] f32  for ids[i + 2], from the state of i and the embedding of
                                           i + 1; the state is taken after the final norm
+  mtp_logits_before_norm             f32  the same with the state before the final norm
   mtp_gradient.NAME  like NAME       f32  of the mean of their [tokens - 2] losses; of the weights
-                                          that show it best, see MTP_GRADIENTS
+                                          that show it best, see MTP_GRADIENTS; not of FP8 cases
+
+for cases with `fp8`, whose matrices are FP8 codes with scales:
+
+  bf16.NAME      like NAME           f32  what codes and scales stand for, rounded to bf16, of two
+                                          matrices with an edge block
 
 and for cases with `trained`:
 
@@ -45,6 +51,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+import fp8
 import plain
 import published
 from cases import CASES, VOCAB
@@ -56,6 +63,8 @@ MIN_ROUTE_MARGIN = 1e-4  # last chosen minus first not chosen affinity
 MAX_ROUNDING = 1e-5  # f32 against f64, relative to the largest value
 MAX_LOSS_ROUNDING = 2e-5  # the same for each of the 100 losses
 MTP_GRADIENTS = ("model.layers.2.", "model.layers.1.self_attn.", "model.embed_tokens.", "lm_head.")
+BF16 = ("model.layers.1.mlp.shared_experts.gate_proj.weight",
+        "model.layers.1.mlp.shared_experts.down_proj.weight")
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors"
 MIN_DIFFERENCE = 1e-2  # of logits computed with a known fault, relative to the largest
 ORIGIN = "transformers, eager attention and experts, CPU, f32"
@@ -150,7 +159,11 @@ def write_model(case, seed, folder):
                    for name, shape in shapes.items()}
     else:
         weights = library_weights(case, generator, folder, dtype)
-    published.write_folder(folder, case.config | {"torch_dtype": str(dtype)[6:]}, weights)
+    config = case.config | {"torch_dtype": str(dtype)[6:]}
+    if case.fp8:
+        config["quantization_config"] = fp8.quantization_config(case.fp8)
+        weights = fp8.quantise_weights(weights, case.fp8)
+    published.write_folder(folder, config, weights)
     return torch.randint(2, VOCAB, (case.tokens,), generator=generator)
 
 
@@ -208,6 +221,7 @@ def forward_vectors(model, mtp, ids):
     vectors = {"logits": logits, "log_probs": log_probs}
     if mtp is not None:
         vectors["mtp_logits"] = published.mtp_logits(model, mtp, ids)
+        vectors["mtp_logits_before_norm"] = published.mtp_logits(model, mtp, ids, before_norm=True)
     return vectors
 
 
@@ -234,7 +248,7 @@ def model_vectors(case, model, mtp, ids):
         vectors = forward_vectors(model, mtp, ids)
     if case.trained:
         vectors |= gradient_vectors(model, ids)
-    if case.mtp:
+    if case.mtp and not case.fp8:
         vectors |= mtp_gradient_vectors(model, mtp, ids)
     return vectors
 
@@ -304,7 +318,14 @@ def try_seed(case, seed, folder):
         if facts["train_rounding"] > MAX_LOSS_ROUNDING:
             return None, f"training in f32 and f64 parts by {facts['train_rounding']:.1e}"
         vectors |= training
+    if case.fp8:
+        vectors |= bf16_vectors(folder)
     return vectors | {"ids": ids, "greedy": tokens}, facts
+
+
+def bf16_vectors(folder):
+    weights = fp8.read_weights(folder)
+    return {f"bf16.{name}": weights[name].bfloat16() for name in BF16}
 
 
 def origin_of(case):
@@ -365,6 +386,7 @@ def check_plainly(case, folder, ids, stored):
     got = {"logits": model(input_ids=ids[None]).logits[0]}
     if case.mtp:
         got["mtp_logits"] = model.mtp_logits(ids)
+        got["mtp_logits_before_norm"] = model.mtp_logits(ids, before_norm=True)
     return [f"{case.name}: {name} of plain.py differs by {relative_error(tensor, stored[name]):.1e}"
             for name, tensor in got.items()
             if relative_error(tensor, stored[name]) > MAX_ROUNDING]

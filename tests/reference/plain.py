@@ -12,7 +12,8 @@ import math
 from types import SimpleNamespace
 
 import torch
-from safetensors.torch import load_file
+
+import fp8
 
 LATENT_NORM_EPS = 1e-6  # of q_a_layernorm and kv_a_layernorm, whatever rms_norm_eps says
 
@@ -144,7 +145,7 @@ class PlainModel(torch.nn.Module):
     def __init__(self, folder):
         super().__init__()
         self.settings = json.loads((folder / "config.json").read_text())
-        for name, tensor in load_file(folder / "model.safetensors").items():
+        for name, tensor in fp8.read_weights(folder).items():
             trained = not name.endswith("e_score_correction_bias")
             parameter = torch.nn.Parameter(tensor.double(), requires_grad=trained)
             self.register_parameter(name.replace(".", "/"), parameter)
@@ -233,24 +234,29 @@ class PlainModel(torch.nn.Module):
         feed_forward = self.experts if self.has(f"{name}.mlp.gate.weight") else self.swiglu
         return x + feed_forward(normed, f"{name}.mlp")
 
-    def states(self, ids):
-        """Hidden states after the final norm, [tokens, hidden_size]."""
+    def states_before_norm(self, ids):
+        """Hidden states before the final norm, [tokens, hidden_size]."""
         x = self.weight("model.embed_tokens.weight")[ids]
         for index in range(self.settings["num_hidden_layers"]):
             x = self.layer(x, index)
-        return self.norm(x, "model.norm")
+        return x
+
+    def states(self, ids):
+        return self.norm(self.states_before_norm(ids), "model.norm")
 
     def head(self, states):
         tied = self.settings.get("tie_word_embeddings", False)
         return states @ self.weight("model.embed_tokens.weight" if tied else "lm_head.weight").T
 
-    def mtp_logits(self, ids):
-        """For ids[i + 2], from the state of i and the embedding of i + 1; [tokens - 1, vocab]."""
+    def mtp_logits(self, ids, before_norm=False):
+        """For ids[i + 2], from the state of i, after or before the final norm, and the embedding of
+        i + 1; [tokens - 1, vocab]."""
         index = self.settings["num_hidden_layers"]
         name = f"model.layers.{index}"
         embedding = self.weight("model.embed_tokens.weight")[ids[1:]]
+        states = self.states_before_norm(ids) if before_norm else self.states(ids)
         joined = torch.cat([self.norm(embedding, f"{name}.enorm"),
-                            self.norm(self.states(ids)[:-1], f"{name}.hnorm")], -1)
+                            self.norm(states[:-1], f"{name}.hnorm")], -1)
         x = self.layer(self.linear(joined, f"{name}.eh_proj"), index)
         return self.head(self.norm(x, f"{name}.shared_head.norm"))
 

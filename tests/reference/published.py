@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_layers import MtpModel
 
+import fp8
 from plain import PlainModel
 
 transformers.logging.set_verbosity_error()
@@ -32,6 +33,7 @@ def load_config(folder):
 
 def load_model(folder):
     """A model folder as transformers reads it, in f32 and the plainest attention and experts."""
+    folder = fp8.readable(folder)
     config = load_config(folder)
     plain = {"attn_implementation": "eager"}
     if hasattr(config, "n_routed_experts"):
@@ -54,12 +56,23 @@ def load_mtp(model):
     return MtpModel.from_pretrained(model).eval()
 
 
-def mtp_logits(model, mtp, ids):
-    """Logits for ids[i + 2] from the final state of token i and the embedding of token i + 1.
+def states_before_norm(model, ids):
+    """What the final norm is given, [1, tokens, hidden_size]."""
+    given = []
+    hook = model.model.norm.register_forward_pre_hook(lambda _norm, inputs: given.append(inputs[0]))
+    model.model(input_ids=ids[None])
+    hook.remove()
+    return given[0]
+
+
+def mtp_logits(model, mtp, ids, before_norm=False):
+    """Logits for ids[i + 2] from the final state of token i, after or before the final norm, and the
+    embedding of token i + 1.
 
     ids [tokens]; returns [tokens - 1, vocab]
     """
-    hidden = model.model(input_ids=ids[None]).last_hidden_state  # [1, tokens, hidden_size]
+    hidden = (states_before_norm(model, ids) if before_norm else
+              model.model(input_ids=ids[None]).last_hidden_state)  # [1, tokens, hidden_size]
     positions = torch.arange(ids.numel() - 1)[None]
     state = mtp.forward_layer(0, hidden[:, :-1], positions, None, input_ids=ids[None, 1:])
     return mtp.shared_head(state)[0]
