@@ -32,6 +32,7 @@ for folder in "$here"/../vectors/*/; do
 done
 "$python" "$here/compare.py" "${folders[@]}" "$@" --fathom "$build/fathom" || status=1
 "$python" "$here/long_positions.py" --fathom "$build/fathom" --tokens 6000 || status=1
+"$python" "$here/round_trip.py" --fathom "$build/fathom" || status=1
 
 "$python" "$here/tokenizer_training_compare.py" --fathom "$build/fathom" || status=1
 tokenizers=${FATHOM_SHARED_DIR:-$here/../../../shared}/data/tokenizers
