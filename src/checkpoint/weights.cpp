@@ -13,6 +13,14 @@ std::string shape_text(const std::string& dtype, const Shape& shape) {
   return concat(dtype, " ", shape);
 }
 
+// The file that holds all tensors, or how many do.
+std::string files_of(const SafetensorsFolder& folder) {
+  std::set<std::string> files;
+  for (const auto& [name, location] : folder.tensors()) files.insert(location.file->path());
+  return files.size() == 1 ? *files.begin()
+                           : concat("the ", files.size(), " files of ", folder.path());
+}
+
 // Names that a file may hold beside the model's own tensors.
 bool known_extra(const std::string& name, const ModelConfig& config,
                  const SafetensorsFolder& folder) {
@@ -32,18 +40,27 @@ bool known_extra(const std::string& name, const ModelConfig& config,
   return shared || layer >= config.num_hidden_layers + config.num_nextn_predict_layers;
 }
 
-void check_part(const ParameterPart& part, const SafetensorsFolder& folder) {
-  const SafetensorsFolder::Location* found = folder.find(part.name);
-  if (found == nullptr) {
-    std::vector<std::string> names;
-    for (const auto& [name, location] : folder.tensors()) names.push_back(name);
-    const std::vector<std::string> near = nearest_names(part.name, names, 1);
-    fail(ErrorCode::kModel, "load: tensor ", part.name, " is missing from ", folder.path(),
-         "\n      expected ", part.shape, "; the folder holds ", names.size(), " tensors",
-         near.empty() ? "" : concat(", the nearest name is ", near[0]),
-         "\n      fix: fetch the folder again, or compare num_hidden_layers in config.json with "
-         "the checkpoint");
+[[noreturn]] void refuse_missing(const ParameterPart& part, const SafetensorsFolder& folder,
+                                 const std::set<std::string>& expected) {
+  // A name that nothing asks for is more likely the misspelt one than that of another layer.
+  std::vector<std::string> names, spare;
+  for (const auto& [name, location] : folder.tensors()) {
+    names.push_back(name);
+    if (!expected.contains(name)) spare.push_back(name);
   }
+  std::vector<std::string> near = nearest_names(part.name, spare, 1);
+  if (near.empty()) near = nearest_names(part.name, names, 1);
+  fail(ErrorCode::kModel, "load: tensor ", part.name, " is missing from ", files_of(folder),
+       "\n      expected ", part.shape, "; got ", names.size(), " other tensors",
+       near.empty() ? "" : concat(", the nearest name is ", near[0]),
+       "\n      fix: fetch the folder again, or compare num_hidden_layers in config.json with "
+       "the checkpoint");
+}
+
+void check_part(const ParameterPart& part, const SafetensorsFolder& folder,
+                const std::set<std::string>& expected) {
+  const SafetensorsFolder::Location* found = folder.find(part.name);
+  if (found == nullptr) refuse_missing(part, folder, expected);
   const Shape shape(found->entry->shape);
   if (shape != part.shape) {
     fail(ErrorCode::kModel, "load: tensor ", part.name, " in ", found->file->path(), " is ",
@@ -93,10 +110,12 @@ bool has_multi_token_weights(const ModelConfig& config, const SafetensorsFolder&
 
 void check_weights(Decoder& decoder, const SafetensorsFolder& folder) {
   std::set<std::string> expected;
-  for (Parameter* p : decoder.parameters()) {
+  for (const Parameter* p : decoder.parameters()) {
+    for (const ParameterPart& part : p->parts) expected.insert(part.name);
+  }
+  for (const Parameter* p : decoder.parameters()) {
     for (const ParameterPart& part : p->parts) {
-      check_part(part, folder);
-      expected.insert(part.name);
+      check_part(part, folder, expected);
       if (folder.at(part.name).entry->dtype == "F8_E4M3")
         expected.insert(fp8_scale_name(part.name));
     }

@@ -39,7 +39,12 @@ fresh; truncate -s 100000 bad/model.safetensors; refused model.safetensors
 fresh; printf 'x' >>bad/model.safetensors; refused model.safetensors
 fresh; printf '\xff\xff\xff\xff\xff\xff\xff\x7f' | dd of=bad/model.safetensors conv=notrunc status=none; refused model.safetensors
 fresh; head -c 4096 /dev/urandom >bad/model.safetensors; refused model.safetensors
-fresh; sed -i 's/"lm_head.weight"/"lm_heaD.weight"/' bad/model.safetensors; refused lm_head.weight
+fresh; sed -i 's/"lm_head.weight"/"lm_heaD.weight"/' bad/model.safetensors
+refused 'lm_head.weight is missing from bad/model.safetensors'
+refused 'the nearest name is lm_heaD.weight'
+# Pickled weights alone: the command that converts them, and nothing of them is read.
+fresh; mv bad/model.safetensors bad/pytorch_model.bin; refused 'weights are pickled (pytorch_model.bin)'
+refused 'python3 -c "import glob, sys, torch'
 fresh; sed -i '0,/"F32"/s//"F31"/' bad/model.safetensors; refused F31
 
 fresh; printf '{' >bad/tokenizer.json; refused tokenizer.json
