@@ -39,15 +39,23 @@ struct Matrix {
 };
 
 // The whole model, its down_proj as given and all else ones in f32.
-void write_model(const ModelConfig& config, const Matrix& matrix, const std::string& folder) {
+void write_model(const ModelConfig& config, const Matrix& matrix, const std::string& folder,
+                 bool scales_apart = false) {
   Decoder decoder(config);
   std::vector<SafetensorSpec> specs;
   for (const Parameter* p : decoder.parameters()) {
     for (const ParameterPart& part : p->parts)
       specs.push_back({part.name, part.name == kName ? "F8_E4M3" : "F32", part.shape.to_vector()});
   }
-  if (!matrix.scales.empty()) specs.push_back({kScales, "F32", matrix.scale_shape.to_vector()});
-  SafetensorsWriter writer(join_path(folder, "model.safetensors"), specs);
+  const SafetensorSpec scales{kScales, "F32", matrix.scale_shape.to_vector()};
+  if (!matrix.scales.empty() && !scales_apart) specs.push_back(scales);
+  if (scales_apart) {
+    SafetensorsWriter writer(join_path(folder, "scales.safetensors"), {scales});
+    writer.write(kScales, std::as_bytes(std::span(matrix.scales)));
+    writer.finish();
+  }
+  SafetensorsWriter writer(
+      join_path(folder, scales_apart ? "rest.safetensors" : "model.safetensors"), specs);
   for (const SafetensorEntry& entry : std::vector<SafetensorEntry>(writer.entries())) {
     if (entry.name == kName) {
       writer.write(entry.name, std::as_bytes(std::span(matrix.codes)));
@@ -204,6 +212,25 @@ TEST(Fp8Weights, PassTheCollectedCasesOfRoundedScales) {
     rows_to_f32(view, 0, rows, back.data());
     EXPECT_EQ(back, flat(expect.at("dequantised")));
   }
+}
+
+TEST(Fp8Weights, ScalesMayLieInAnotherFile) {
+  const Shape shape{130, 129};
+  const Matrix matrix{std::vector<uint8_t>(130 * 129, 0x38), {2, 2}, {0.5f, 2, 0.25f, 4}};
+  const ModelConfig config = config_around(shape);
+  const TemporaryFolder folder;
+  write_model(config, matrix, folder.path(), true);
+  const SafetensorsFolder weights(folder.path());
+  const auto memory = make_host_allocator();
+  Decoder decoder(config);
+  decoder.allocate(*memory);
+  load_weights(decoder, weights);
+  const float* values = nullptr;
+  parameter_of(decoder, kName, values);
+  EXPECT_EQ(values[0], 0.5f);
+  EXPECT_EQ(values[128], 2.0f);
+  EXPECT_EQ(values[128 * 129], 0.25f);
+  EXPECT_EQ(values[129 * 129 + 128], 4.0f);
 }
 
 // The padding of an edge block is zeros, which no maximum is taken from.
