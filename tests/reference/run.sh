@@ -27,6 +27,7 @@ status=0
 # All but those whose numbers the library does not have (plain.py makes them).
 folders=()
 for folder in "$here"/../vectors/*/; do
+  [ -e "$folder/config.json" ] || continue
   case $folder in */deepseek_moe_16b/ | */deepseek_v2_normalised/) continue ;; esac
   folders+=("${folder%/}")
 done
