@@ -193,19 +193,50 @@ const BuiltInFormat* find_built_in_format(std::string_view name) {
   return nullptr;
 }
 
-const BuiltInFormat* built_in_format_for(const Tokenizer& tokenizer) {
+namespace {
+
+// Null: no rule holds.
+const FamilyRule* matching_rule(const Tokenizer& tokenizer) {
   const auto has = [&](std::string_view token) {
     return tokenizer.added_token_id(token).has_value();
   };
-  // Coder 7B v1.5 instruct has the vocabulary of the first models and ends turns with <|EOT|>.
-  if (tokenizer.spec().eos_token == "<|EOT|>") return find_built_in_format("coder");
   for (const FamilyRule& rule : family_rules()) {
     if (std::all_of(rule.has.begin(), rule.has.end(), has) &&
         std::none_of(rule.lacks.begin(), rule.lacks.end(), has)) {
-      return find_built_in_format(rule.format);
+      return &rule;
     }
   }
   return nullptr;
+}
+
+// Coder 7B v1.5 instruct has the vocabulary of the first models and ends turns with <|EOT|>.
+bool ends_turns_as_coder(const Tokenizer& tokenizer) {
+  return tokenizer.spec().eos_token == "<|EOT|>";
+}
+
+std::string enumerated(const std::vector<std::string_view>& tokens) {
+  std::string text;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    text += concat(i == 0 ? "" : i + 1 < tokens.size() ? ", " : " and ", tokens[i]);
+  }
+  return text;
+}
+
+}  // namespace
+
+const BuiltInFormat* built_in_format_for(const Tokenizer& tokenizer) {
+  if (ends_turns_as_coder(tokenizer)) return find_built_in_format("coder");
+  const FamilyRule* rule = matching_rule(tokenizer);
+  return rule == nullptr ? nullptr : find_built_in_format(rule->format);
+}
+
+std::string built_in_format_evidence(const Tokenizer& tokenizer) {
+  if (ends_turns_as_coder(tokenizer)) return "the end token <|EOT|>";
+  const FamilyRule* rule = matching_rule(tokenizer);
+  if (rule == nullptr) return "";
+  const std::string lacks =
+      rule->lacks.empty() ? "" : concat(", without ", enumerated(rule->lacks));
+  return concat("the tokens ", enumerated(rule->has), lacks);
 }
 
 std::string_view tool_description_template() { return kTools; }

@@ -35,6 +35,8 @@ const BuiltInFormat* find_built_in_format(std::string_view name);
 // The format of the family that the tokenizer's added tokens show; null where they show none. A
 // tokenizer with the plain markers alone has this program's own format (text/chat.h).
 const BuiltInFormat* built_in_format_for(const Tokenizer& tokenizer);
+// What showed it, for people: "the tokens <｜User｜> and <think>"; empty where nothing does.
+std::string built_in_format_evidence(const Tokenizer& tokenizer);
 
 // What tells a V3.1 model its tools (spec of the model card), for templates that do not.
 std::string_view tool_description_template();

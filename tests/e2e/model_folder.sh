@@ -70,6 +70,10 @@ status 0 "$fathom" inspect sums
 for text in deepseek_v3 'mla attention' '8 routed (2 chosen) + 1 shared' multi-token 'bytes a token' 'characters, 22 tokens'; do
   says out "$text"
 done
+for text in 'bos <｜begin▁of▁sentence｜> (1), not put before texts' 'split as none' tokenizer_config.json \
+  'system text yes, tools no, thinking: on or off' F32; do
+  says out "$text"
+done
 status 0 "$fathom" inspect sums --tensors
 says out model.layers.2.mlp.experts.7.down_proj.weight
 status 0 "$fathom" inspect sums --json
@@ -77,6 +81,25 @@ same "$(field model_type out)" '"deepseek_v3"'
 same "$(field cache_bytes_per_token_bf16 out)" 240
 same "$(field cache_bytes_per_token_f32 out)" 480
 same "$(grep -o '"name":"model.layers.1.mlp.gate.weight","dtype":"F32","shape":\[8,128\]' out | wc -l)" 1
+same "$(field split out)" '"none"'
+same "$(field thinking out)" '"on or off"'
+says out '"dtypes":{"F32":{"tensors":135,"elements":923480,"bytes":3693920}}'
+# Without a template, the tokens show the family; a template that cannot be used hides nothing else.
+"$fathom" init --preset v3-nano --tokenizer bytes --out plain >/dev/null
+sed -i -E 's/"chat_template": *"([^"\\]|\\.)*"/"chat_template": null/' plain/tokenizer_config.json
+status 0 "$fathom" inspect plain
+says out 'it continues texts'
+sed -i 's/<｜▁pad▁｜>/<｜tool▁calls▁begin｜>/' plain/tokenizer.json plain/tokenizer_config.json
+status 0 "$fathom" inspect plain
+says out 'built-in r1, because of the tokens <｜User｜>, <think> and <｜tool▁calls▁begin｜>'
+says out 'thinking: always'
+printf '{%% if %%}' >plain/chat_template.jinja
+status 0 "$fathom" inspect plain
+says out 'cannot be used: plain/chat_template.jinja'
+says out 'weights'
+printf '{%% for i in range(99999) %%}{%% for j in range(99999) %%}x{%% endfor %%}{%% endfor %%}' >plain/chat_template.jinja
+status 0 timeout 20 "$fathom" inspect plain --json
+says out '"template":{"error":"plain/chat_template.jinja'
 # A shape alone: a published preset, or a config.json.
 status 0 "$fathom" inspect v3
 for text in deepseek_v3 '671,026,419,200 in all' '37,552,297,472 active' '11,610,068,224' '70,272 bytes a token in bf16' 'yarn by 40 from 4096'; do
