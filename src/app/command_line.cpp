@@ -54,6 +54,38 @@ CLI::Validator at_least(int64_t low) {
   return {check, ""};
 }
 
+// What stands behind "--" is text, even where it looks like a flag; the parser would still take it
+// for one, so it travels with a mark in front.
+constexpr char kLiteralMark = '\x01';
+
+std::string without_literal_mark(std::string text) {
+  if (!text.empty() && text.front() == kLiteralMark) text.erase(0, 1);
+  return text;
+}
+
+CLI::Validator literal_text() {
+  const auto strip = [](std::string& text) {
+    text = without_literal_mark(std::move(text));
+    return std::string();
+  };
+  return {strip, ""};
+}
+
+std::vector<std::string> with_literals_marked(const std::vector<std::string>& arguments) {
+  std::vector<std::string> marked;
+  bool literal = false;
+  for (const std::string& argument : arguments) {
+    if (literal) {
+      marked.push_back(kLiteralMark + argument);
+    } else if (argument == "--") {
+      literal = true;
+    } else {
+      marked.push_back(argument);
+    }
+  }
+  return marked;
+}
+
 // Help shows one long name of each flag and its short one; the other spellings are accepted in
 // silence.
 class HelpFormatter : public CLI::Formatter {
@@ -123,13 +155,13 @@ Command& Command::flag(const std::string& names, bool& value, const std::string&
 }
 Command& Command::positional(const std::string& name, std::string& value, const std::string& help,
                              bool required) {
-  CLI::Option* option = impl_->app->add_option(name, value, help);
+  CLI::Option* option = impl_->app->add_option(name, value, help)->transform(literal_text());
   if (required) option->required();
   return *this;
 }
 Command& Command::positional(const std::string& name, std::vector<std::string>& values,
                              const std::string& help) {
-  impl_->app->add_option(name, values, help);
+  impl_->app->add_option(name, values, help)->transform(literal_text());
   return *this;
 }
 
@@ -286,7 +318,8 @@ std::string positional_names(const CLI::App& command) {
 std::string unknown_argument(const CLI::App& app, const CLI::App* chosen) {
   const std::vector<std::string> left = app.remaining(true);
   if (left.empty()) return "";
-  const std::string name = left.front().substr(0, left.front().find('='));
+  const std::string first = without_literal_mark(left.front());
+  const std::string name = first.substr(0, first.find('='));
   if (chosen == nullptr) {
     std::vector<std::string> commands;
     for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
@@ -296,9 +329,13 @@ std::string unknown_argument(const CLI::App& app, const CLI::App* chosen) {
     for (const std::string& command : commands) all += (all.empty() ? "" : ", ") + command;
     return concat("unknown command '", name, "'; expected one of ", all);
   }
-  if (!name.starts_with("-")) {
+  if (!name.starts_with("-") || first != left.front()) {
     return concat("unexpected argument '", name, "'; ", chosen->get_name(), " takes ",
                   positional_names(*chosen), ". A text with spaces needs quotes");
+  }
+  if (first.find(' ') != std::string::npos) {  // hardly a flag
+    return concat("unknown flag '", first, "'; a text that begins with - goes behind --: fathom ",
+                  chosen->get_name(), " … -- '", first, "'");
   }
   return concat("unknown flag ", name, did_you_mean(name, flag_names(*chosen)));
 }
@@ -312,7 +349,9 @@ int CommandLine::run(int argc, const char* const* argv) {
   std::string fault;
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> reversed = with_literals_marked(arguments);
+    std::reverse(reversed.begin(), reversed.end());  // as the parser takes them
+    app.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
     std::cout << app.help();
     return 0;

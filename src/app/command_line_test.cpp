@@ -45,6 +45,28 @@ TEST(CommandLine, AliasesAndNegativeNumbersAreUnderstood) {
   EXPECT_EQ(given.runs, 1);
 }
 
+TEST(CommandLine, TextsMayBeginWithADash) {
+  Given behind, joined, apart, last;
+  EXPECT_EQ(behind.parse({"act", "a", "-n", "4", "--", "-5", "--loud", "--", "-n"}), 0);
+  EXPECT_EQ(behind.words, (std::vector<std::string>{"a", "-5", "--loud", "--", "-n"}));
+  EXPECT_EQ(behind.count, 4);
+  EXPECT_FALSE(behind.loud);
+  EXPECT_EQ(joined.parse({"act", "--name=-5"}), 0);
+  EXPECT_EQ(joined.name, "-5");
+  EXPECT_EQ(apart.parse({"act", "--name", "-5"}), 0);
+  EXPECT_EQ(apart.name, "-5");
+  EXPECT_EQ(last.parse({"act", "--"}), 0);
+  EXPECT_TRUE(last.words.empty());
+}
+
+TEST(CommandLine, ATextThatLooksLikeAFlagIsToldWhereToStand) {
+  Given given;
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(given.parse({"act", "-x and y"}), 2);
+  const std::string errors = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(errors.find("goes behind --: fathom act … -- '-x and y'"), std::string::npos) << errors;
+}
+
 TEST(CommandLine, UnknownFlagsNameTheNearestOnes) {
   Given given;
   ::testing::internal::CaptureStderr();
