@@ -8,6 +8,7 @@
 #include "checkpoint/training_state.h"
 #include "io/fields.h"
 #include "io/files.h"
+#include "io/folder_claim.h"
 #include "io/toml.h"
 #include "report/html.h"
 #include "report/metrics.h"
@@ -45,7 +46,7 @@ class GrpoRun {
         kernels_(kernels),
         memory_(memory),
         events_(events),
-        lock_(prepare(config)) {
+        claim_(checked_folder(config), "run.lock") {
     const std::optional<Checkpoint> found = newest_checkpoint(config.out);
     if (found) check_resume(config, *found);
     model_ = std::make_unique<LoadedModel>(
@@ -55,6 +56,7 @@ class GrpoRun {
                                    config.grpo);
     if (found) restore(*found);
     metrics_ = std::make_unique<MetricsWriter>(join_path(config.out, "metrics.jsonl"), step_);
+    claim_.keep();
     events_(Json::object(
         {{"event", found ? "resume" : "start"}, {"step", step_}, {"steps", config.grpo.steps}}));
   }
@@ -91,7 +93,7 @@ class GrpoRun {
   }
 
  private:
-  static std::string prepare(const GrpoRunConfig& config) {
+  static std::string checked_folder(const GrpoRunConfig& config) {
     if (config.init.empty())
       fail(ErrorCode::kUsage, "--init is missing; give the model folder to start from");
     if (config.out.empty())
@@ -108,8 +110,7 @@ class GrpoRun {
     if (config.resume != "auto" && config.resume != "never")
       fail(ErrorCode::kUsage, "--resume is '", config.resume, "'; expected auto or never");
     check_run_folder(config.out);
-    make_directories(config.out);
-    return join_path(config.out, "run.lock");
+    return config.out;
   }
 
   static void check_resume(const GrpoRunConfig& config, const Checkpoint& found) {
@@ -239,7 +240,7 @@ class GrpoRun {
   const KernelTable& kernels_;
   Allocator& memory_;
   const RunEvents& events_;
-  FileLock lock_;
+  FolderClaim claim_;
   std::unique_ptr<LoadedModel> model_;
   std::unique_ptr<Grpo> grpo_;
   std::unique_ptr<MetricsWriter> metrics_;

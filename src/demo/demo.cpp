@@ -9,6 +9,7 @@
 #include "demo/chapters.h"
 #include "demo/demo_report.h"
 #include "io/files.h"
+#include "io/folder_claim.h"
 
 namespace fathom {
 namespace {
@@ -23,7 +24,7 @@ class Demo {
       : config_(config),
         recipe_(demo_recipe(config.quick, config.seed)),
         tokenizer_(nano_tokenizer()),
-        lock_(lock_path(config)),
+        claim_(checked_folder(config), "run.lock"),
         state_(config.out, config.seed, recipe_.name),
         stage_{kernels, memory, tokenizer_, state_, events, config.seed},
         decoder_(nano_config(recipe_.model, tokenizer_)) {
@@ -31,6 +32,7 @@ class Demo {
     exam_.samples = recipe_.exam_samples;
     exam_.max_tokens = recipe_.grpo.max_tokens;
     exam_.seed = config.seed;
+    claim_.keep();
   }
 
   RunResult run() {
@@ -54,14 +56,13 @@ class Demo {
 
  private:
   // A folder with something else in it, a run or a model, is not the demo's to write into.
-  static std::string lock_path(const DemoConfig& config) {
+  static std::string checked_folder(const DemoConfig& config) {
     for (const char* other : {"checkpoints", "config.json", "run.toml"}) {
       if (!exists(join_path(config.out, other))) continue;
       fail(ErrorCode::kUsage, "--out is ", config.out, ", which holds ", other,
            " of something else; choose another folder for the demo");
     }
-    make_directories(config.out);
-    return join_path(config.out, "run.lock");
+    return config.out;
   }
 
   static ModelConfig nano_config(ModelConfig config, const Tokenizer& tokenizer) {
@@ -253,7 +254,7 @@ class Demo {
   DemoConfig config_;
   DemoRecipe recipe_;
   Tokenizer tokenizer_;
-  FileLock lock_;
+  FolderClaim claim_;
   DemoState state_;
   DemoStage stage_;
   Decoder decoder_;

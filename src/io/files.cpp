@@ -363,24 +363,46 @@ std::span<const std::byte> MappedFile::bytes(uint64_t begin, uint64_t end) const
 
 // ---- FileLock ---------------------------------------------------------------------------------
 
-FileLock::FileLock(std::string path) : path_(std::move(path)) {
-  Descriptor file(path_, O_RDWR | O_CREAT, "opening lock");
+namespace {
+
+// Whether the open file is still the one that `path` names: its holder may have removed it since.
+bool is_still_at(const Descriptor& file, const std::string& path) {
+  struct stat opened {
+  }, named{};
+  return ::fstat(file.get(), &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+void lock_or_name_holder(const Descriptor& file, const std::string& path) {
   int result = 0;
   do {
     result = ::flock(file.get(), LOCK_EX | LOCK_NB);
   } while (result != 0 && errno == EINTR);
   if (result != 0 && errno == EWOULDBLOCK) {
-    std::string holder = read_file(path_);
+    std::string holder = read_file(path);
     holder.erase(holder.find_last_not_of(" \n") + 1);
-    fail(ErrorCode::kRuntime, path_, ": in use by process ", holder.empty() ? "(unknown)" : holder,
+    fail(ErrorCode::kRuntime, path, ": in use by process ", holder.empty() ? "(unknown)" : holder,
          "; wait for it, stop it, or use another folder");
   }
-  if (result != 0) fail_at("locking", path_, errno);
-  if (::ftruncate(file.get(), 0) != 0) fail_at("writing", path_, errno);
-  const std::string pid = concat(::getpid(), "\n");
-  write_all(file.get(), std::as_bytes(std::span(pid)), path_);
-  descriptor_ = file.release();
+  if (result != 0) fail_at("locking", path, errno);
 }
+
+}  // namespace
+
+FileLock::FileLock(std::string path) : path_(std::move(path)) {
+  for (;;) {
+    Descriptor file(path_, O_RDWR | O_CREAT, "opening lock");
+    lock_or_name_holder(file, path_);
+    if (!is_still_at(file, path_)) continue;
+    if (::ftruncate(file.get(), 0) != 0) fail_at("writing", path_, errno);
+    const std::string pid = concat(::getpid(), "\n");
+    write_all(file.get(), std::as_bytes(std::span(pid)), path_);
+    descriptor_ = file.release();
+    return;
+  }
+}
+
+void FileLock::remove_file() { ::unlink(path_.c_str()); }
 
 FileLock::FileLock(FileLock&& other) noexcept
     : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}

@@ -101,8 +101,8 @@ class MappedFile {
 };
 
 // An exclusive lock on a file, held until destruction or the end of the process, however it ends.
-// The file holds the pid of the holder, for the message of whoever comes second; it is never
-// deleted.
+// The file holds the pid of the holder, for the message of whoever comes second. It stays, unless
+// the holder removes it.
 class FileLock {
  public:
   explicit FileLock(std::string path);  // throws when another holds it
@@ -110,6 +110,8 @@ class FileLock {
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&&) = delete;
 
+  // Deletes the file; the lock is held still, and whoever comes next makes a new file.
+  void remove_file();
   const std::string& path() const { return path_; }
 
  private:

@@ -14,6 +14,7 @@
 #include "checkpoint/training_state.h"
 #include "io/fields.h"
 #include "io/files.h"
+#include "io/folder_claim.h"
 #include "io/toml.h"
 #include "report/metrics.h"
 #include "train/run_inputs.h"
@@ -76,7 +77,7 @@ class Run {
         kernels_(kernels),
         memory_(memory),
         events_(events),
-        lock_(prepare_folder(config)) {
+        claim_(checked_folder(config), "run.lock") {
     const std::optional<Checkpoint> found = newest_checkpoint(config.out);
     if (found && config.resume == "never") {
       fail(ErrorCode::kUsage, "--resume never: ", config.out, " already holds ", found->folder,
@@ -91,6 +92,7 @@ class Run {
     check_fits(config, *inputs_);
     make_model(found);
     metrics_ = std::make_unique<MetricsWriter>(join_path(config.out, "metrics.jsonl"), step_);
+    claim_.keep();
     announce(found.has_value());
   }
 
@@ -121,10 +123,9 @@ class Run {
   }
 
  private:
-  static std::string prepare_folder(const RunConfig& config) {
+  static std::string checked_folder(const RunConfig& config) {
     check_run_folder(config.out);
-    make_directories(config.out);
-    return join_path(config.out, "run.lock");
+    return config.out;
   }
 
   void make_model(const std::optional<Checkpoint>& found) {
@@ -352,7 +353,7 @@ class Run {
   const KernelTable& kernels_;
   Allocator& memory_;
   const RunEvents& events_;
-  FileLock lock_;
+  FolderClaim claim_;
   std::unique_ptr<RunInputs> inputs_;
   std::unique_ptr<Decoder> decoder_;
   std::unique_ptr<Trainer> trainer_;

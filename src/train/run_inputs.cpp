@@ -102,10 +102,12 @@ ModelConfig choose_model(const RunConfig& config, const Tokenizer& tokenizer,
   return model;
 }
 
-void check_length(const std::vector<Document>& documents, int64_t longest) {
+// `documents` are those of `records`, which know where they stand.
+void check_length(const std::vector<Document>& documents, const std::vector<Record>& records,
+                  int64_t longest) {
   for (size_t i = 0; i < documents.size(); ++i) {
     if (documents[i].tokens() > longest) {
-      fail(ErrorCode::kRuntime, "data: document ", i + 1, " has ", documents[i].tokens(),
+      fail(ErrorCode::kRuntime, records[i].where, ": the document has ", documents[i].tokens(),
            " tokens; the model's context holds ", longest,
            ". Shorten it, or raise max_position_embeddings (--model CONFIG)");
     }
@@ -151,8 +153,6 @@ void make_windows(const RunConfig& config, std::vector<Document> documents,
 
 void make_documents(const RunConfig& config, std::vector<Document> documents,
                     std::vector<Document> held_out, RunInputs& inputs) {
-  check_length(documents, inputs.model.max_position_embeddings);
-  check_length(held_out, inputs.model.max_position_embeddings);
   const PackingConfig packing{inputs.model.num_nextn_predict_layers};
   if (held_out.empty() && documents.size() >= 2) {
     DocumentsSplit split = split_holdout(std::move(documents), config.holdout);
@@ -220,6 +220,8 @@ RunInputs read_inputs(RunKind kind, const RunConfig& config, const std::string& 
     fail(ErrorCode::kRuntime, "data: ", config.data.front(), " holds no document");
   std::vector<Document> validation = to_documents(inputs.tokenizer, held_out);
   if (talks) {
+    check_length(documents, records, inputs.model.max_position_embeddings);
+    check_length(validation, held_out, inputs.model.max_position_embeddings);
     make_documents(config, std::move(documents), std::move(validation), inputs);
   } else {
     make_windows(config, std::move(documents), std::move(validation), inputs);

@@ -46,6 +46,10 @@ status 2 "$fathom" train --data /dev/null --out no
 says err 'neither .txt nor .jsonl'
 status 1 "$fathom" sft --init full --data text.txt --out no
 says err 'conversations'
+printf '{"prompt": "1", "answer": "2"}\n\n{"prompt": "%0300d", "answer": "2"}\n' 1 >long.jsonl
+status 1 "$fathom" sft --init full --data long.jsonl --out no
+says err 'long.jsonl:3: the document has'
+[ ! -e no ] || die 'a run that was refused left something behind'
 if [ "$(id -u)" -ne 0 ]; then
   cp text.txt locked.txt; chmod 000 locked.txt
   status 1 "$fathom" train --data locked.txt --out no
