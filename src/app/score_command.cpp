@@ -39,7 +39,8 @@ struct Item {
 struct Score {
   std::vector<double> logprobs;  // [ids], the first 0
   int64_t tokens = 0, bytes = 0;
-  double nll = 0;  // nats
+  double nll = 0;     // nats
+  bool whole = true;  // false: a stop came before its last window
 
   double perplexity() const {
     return std::exp(nll / static_cast<double>(std::max<int64_t>(tokens, 1)));
@@ -108,6 +109,7 @@ Score score_item(const LoadedModel& model, Device& device, const Item& item, int
     score.logprobs.insert(score.logprobs.end(), part.begin(), part.end());
     if (stop_requested()) break;
   }
+  score.whole = score.logprobs.size() == item.ids.size();
   for (size_t i = 1; i < score.logprobs.size(); ++i) {
     score.nll -= score.logprobs[i];
     ++score.tokens;
@@ -162,6 +164,12 @@ int score_items(const LoadedModel& model, Device& device, const ScoreFlags& flag
   Score total;
   for (const Item& item : items) {
     const Score score = score_item(model, device, item, context);
+    if (!score.whole) {
+      std::cerr << visible(concat("fathom: stopped after ", score.logprobs.size(), " of the ",
+                                  item.ids.size(), " tokens of ", item.where,
+                                  "; it has no result\n"));
+      return 128 + stop_signal();
+    }
     total.tokens += score.tokens;
     total.bytes += score.bytes;
     total.nll += score.nll;

@@ -23,3 +23,14 @@ stopped() {
 set -m
 stopped INT 130
 stopped TERM 143
+
+# A score that was cut short is no score.
+seq 1 200000 >numbers.txt
+"$fathom" score small -f numbers.txt >out 2>err &
+program=$!
+sleep 1
+kill -INT "$program"
+got=0; wait "$program" || got=$?
+same "$got" 130
+same "$(cat out)" ''
+says err 'tokens of numbers.txt; it has no result'
