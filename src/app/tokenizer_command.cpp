@@ -106,13 +106,26 @@ std::vector<int32_t> parse_id_text(const std::string& text) {
   return parse_ids("[" + list + "]", "token ids");
 }
 
+// Models may have more rows than their tokenizer has tokens; no text was ever written with those.
+void check_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (tokenizer.has_token(ids[i])) continue;
+    fail(ErrorCode::kUsage, "tokenizer: ids[", i, "] is ", ids[i], "; the vocabulary has ",
+         tokenizer.vocab_size(), " tokens",
+         ids[i] < tokenizer.vocab_size() ? std::string(", and none with this number")
+                                         : concat(", 0 to ", tokenizer.vocab_size() - 1));
+  }
+}
+
 int decode(const TokenizerFlags& flags, OutputFormat output) {
   const std::vector<std::string> inputs = input_texts(flags);
   const Tokenizer tokenizer = load_tokenizer(flags.folder);
   const DecodeOptions options{.skip_special = flags.skip_special,
                               .added_tokens_as_bytes = flags.added_as_bytes};
   for (const std::string& input : inputs) {
-    const std::string text = tokenizer.decode(parse_id_text(input), options);
+    const std::vector<int32_t> ids = parse_id_text(input);
+    check_ids(tokenizer, ids);
+    const std::string text = tokenizer.decode(ids, options);
     if (output == OutputFormat::kText) {
       print(output_is_terminal() ? visible(text) + "\n" : text);
     } else {

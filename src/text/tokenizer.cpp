@@ -229,14 +229,17 @@ void Tokenizer::refuse_characters(std::string_view text, bool parse_special) con
 
 // --- decoding
 
+bool Tokenizer::has_token(int32_t id) const {
+  return id >= 0 && id < vocab_size() && !bytes_[static_cast<size_t>(id)].empty();
+}
+
 std::string_view Tokenizer::token_bytes(int32_t id, const DecodeOptions& options) const {
-  if (id < 0 || id >= vocab_size()) return kNoToken;
+  if (!has_token(id)) return kNoToken;
   if (options.added_tokens_as_bytes) {
     const auto found = added_bytes_.find(id);
     if (found != added_bytes_.end()) return found->second;
   }
-  const std::string& bytes = bytes_[static_cast<size_t>(id)];
-  return bytes.empty() ? kNoToken : std::string_view(bytes);
+  return bytes_[static_cast<size_t>(id)];
 }
 
 std::string Tokenizer::decode(const std::vector<int32_t>& ids, const DecodeOptions& options) const {

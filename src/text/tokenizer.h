@@ -96,6 +96,8 @@ class Tokenizer {
   // Characters of `text` that encode would refuse, each once, in order of appearance.
   std::vector<char32_t> unknown_characters(std::string_view text, bool parse_special = false) const;
 
+  // Whether the id is one of a token.
+  bool has_token(int32_t id) const;
   // Bytes that form no character become U+FFFD; so does an id without a token (models may have
   // spare ids).
   std::string decode(const std::vector<int32_t>& ids, const DecodeOptions& options = {}) const;
