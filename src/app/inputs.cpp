@@ -27,7 +27,7 @@ auto as_usage_error(Call&& call) {
 std::string name_of_input(const std::string& path) { return path == "-" ? "standard input" : path; }
 
 std::string read_input(const std::string& path) {
-  return path == "-" ? read_standard_input() : as_usage_error([&] { return read_file(path); });
+  return path == "-" ? read_standard_input() : read_file(path);
 }
 
 std::string without_final_newline(std::string text) {
@@ -79,9 +79,9 @@ std::vector<Message> read_messages(const std::string& path) {
 }
 
 Json read_tools(const std::string& path) {
+  const std::string text = read_input(path), origin = name_of_input(path);
   return as_usage_error([&] {
-    const std::string origin = name_of_input(path);
-    const Json json = parse_json(read_input(path), origin, ErrorCode::kUsage);
+    const Json json = parse_json(text, origin, ErrorCode::kUsage);
     const Json& list = json.is_object() ? json.at("tools") : json;
     return tools_from_json(list, concat(origin, ": tools"));
   });

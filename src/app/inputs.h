@@ -1,6 +1,7 @@
 // What commands read: token ids, conversations, texts.
 //
-// A path of "-" is standard input. Faults are Error(kUsage) that name the file and the place in it.
+// A path of "-" is standard input. A file that is missing or cannot be read is Error(kRuntime);
+// what is wrong in it is Error(kUsage) that names the file and the place.
 #pragma once
 
 #include <cstdint>

@@ -57,6 +57,9 @@ says err no-such-op
 status 2 "$fathom" bench --model no-such-preset
 status 2 "$fathom" tokenizer recode sums 1
 
+status 2 "$fathom" tokenizer decode sums '3 22 4'
+says err 'ids[1] is 22; the vocabulary has 22 tokens, 0 to 21'
+
 status 3 "$fathom" run nowhere 1
 says err 'no such folder: nowhere'
 status 3 "$fathom" tokenizer encode nowhere 1
@@ -68,6 +71,15 @@ sed -i -E 's/"temperature": *1.0/"temperature": -1.0/' hot/generation_config.jso
 status 3 "$fathom" run hot 1
 says err 'hot/generation_config.json: temperature is -1; expected 0 or more'
 status 0 "$fathom" run hot 1 --temp 1 -n 4
+
+# Files with data that are missing are a failure, from every command.
+for command in 'run sums -f no.txt' 'run sums --ids no.json' 'score sums -f no.txt' 'score sums -f no.jsonl' 'score sums --ids no.json' \
+  'template sums --messages no.json' 'tokenizer encode sums -f no.txt' 'tokenizer compare sums sums no.txt' \
+  'tokenizer train no.txt --out no' 'train --data no.txt --out no' 'train no.toml' 'grpo no.toml'; do
+  # shellcheck disable=SC2086
+  status 1 "$fathom" $command
+  says err 'no.'
+done
 
 # Nothing but one message, and no trace of the code behind it.
 status 3 "$fathom" score nowhere 1

@@ -58,7 +58,7 @@ says err 'ids.json: ids[1] is 99; expected a token id of this model, 0 to 21'
 echo '{"ids": []}' >ids.json
 status 2 "$fathom" run sums --ids ids.json
 status 2 "$fathom" run sums 1 --ids ids.json
-status 2 "$fathom" run sums --ids nowhere.json
+status 1 "$fathom" run sums --ids nowhere.json
 
 # Characters that the model cannot read are named, every one, and nothing is answered.
 status 2 "$fathom" run sums 'what is 1 + é?'
