@@ -170,7 +170,7 @@ int bench(const Command& command, const BenchFlags& flags) {
   for (const BenchRow& row : rows) {
     print_row(measure(row, device, peaks, budget), flags.json);
     if (stop_requested()) return 128 + stop_signal();
-    if (!output_is_open()) return 0;
+    if (!output_is_open()) return kReaderLeft;
   }
   return 0;
 }

@@ -128,7 +128,7 @@ int Session::run() {
     const std::optional<std::string> message = ended ? lines_.take_rest() : lines_.add(line);
     if (message && !take_message(*message)) return 0;
     if (stop_requested()) return 128 + stop_signal();
-    if (!output_is_open()) return 0;
+    if (!output_is_open()) return kReaderLeft;
     if (ended) {
       if (input_is_terminal()) say("");
       return 0;

@@ -43,8 +43,8 @@ int demo(const DemoFlags& flags) {
   const DemoConfig config = demo_config(flags);
   Device device = open_device(flags.device);
   install_stop_handlers();
-  const RunResult result =
-      run_demo(config, device.kernels(), device.memory(), demo_events(progress_style(flags.json)));
+  const RunResult result = run_demo(config, device.kernels(), device.memory(),
+                                    while_output_is_read(demo_events(progress_style(flags.json))));
   if (result.stopped) return 128 + result.stop_signal;
   const bool is_watched = input_is_terminal() && output_is_terminal();
   if (flags.yes || flags.json || !is_watched) return 0;

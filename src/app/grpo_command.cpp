@@ -21,8 +21,8 @@ int grpo(const Command& command, const GrpoFlags& flags) {
   set_given_fields(command, flags.fields, config);
   Device device = open_device(flags.device);
   install_stop_handlers();
-  const RunResult result =
-      run_grpo(config, device.kernels(), device.memory(), demo_events(progress_style(flags.json)));
+  const RunResult result = run_grpo(config, device.kernels(), device.memory(),
+                                    while_output_is_read(demo_events(progress_style(flags.json))));
   return result.stopped ? 128 + result.stop_signal : 0;
 }
 

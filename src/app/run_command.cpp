@@ -107,7 +107,8 @@ int answer_prompt(const LoadedModel& model, Device& device, const RunFlags& flag
                    "tokens\n";
   }
   if (flags.verbose) print_speed(answer);
-  return stop_requested() ? 128 + stop_signal() : 0;
+  if (stop_requested()) return 128 + stop_signal();
+  return output_is_open() ? 0 : kReaderLeft;
 }
 
 int run(const Command& command, const RunFlags& flags) {

@@ -180,7 +180,7 @@ int score_items(const LoadedModel& model, Device& device, const ScoreFlags& flag
                            flags.tokens ? token_lines(model, item, score) : "")));
     }
     if (stop_requested()) return 128 + stop_signal();
-    if (!output_is_open()) return 0;
+    if (!output_is_open()) return kReaderLeft;
   }
   if (!flags.json && items.size() > 1) print(concat("all: ", figures(total), "\n"));
   return 0;

@@ -4,6 +4,7 @@
 // Threads: one.
 #pragma once
 
+#include <csignal>
 #include <string>
 #include <string_view>
 
@@ -29,8 +30,9 @@ std::string visible(std::string_view bytes);
 
 // Writes to standard output at once.
 void print(std::string_view text);
-// False once whoever read standard output has gone.
+// False once whoever read standard output has gone; what is left undone then ends with that status.
 bool output_is_open();
+inline constexpr int kReaderLeft = 128 + SIGPIPE;
 
 std::string read_standard_input();
 // Waits until standard input has something or is at its end; false where a stop is asked for

@@ -82,8 +82,9 @@ int train(RunKind kind, const Command& command, const TrainFlags& flags) {
   }
   install_stop_handlers();
   print_machine(device, flags.json);
-  const RunResult result = run_training(kind, config, device.kernels(), device.memory(),
-                                        print_events(progress_style(flags.json)));
+  const RunResult result =
+      run_training(kind, config, device.kernels(), device.memory(),
+                   while_output_is_read(print_events(progress_style(flags.json))));
   return result.stopped ? 128 + result.stop_signal : 0;
 }
 

@@ -34,3 +34,12 @@ got=0; wait "$program" || got=$?
 same "$got" 130
 same "$(cat out)" ''
 says err 'tokens of numbers.txt; it has no result'
+
+# Nobody reads any more: quietly over, as the shell knows it, and what takes long can be taken up again.
+# left COMMAND...: its status, its reader gone after the first line.
+left() { { "$@" 2>err || echo "$?" >status; } | head -n 1 >first; cat status; }
+same "$(left timeout 60 "$fathom" run small --no-template abc --ignore-eos -n 400 --output jsonl)" 141
+same "$(cat err)" ''
+same "$(left timeout 60 "$fathom" train --preset llm-nano --data numbers.txt --steps 100000 --log-every 1 --json --out left)" 141
+same "$(cat err)" ''
+[ -d left/checkpoints ] || die 'the run that stopped saved nothing'
