@@ -8,6 +8,7 @@
 #include "app/commands.h"
 #include "app/device_flags.h"
 #include "app/terminal.h"
+#include "base/cpu.h"
 #include "base/stop.h"
 #include "ops/bench_rows.h"
 
@@ -131,12 +132,25 @@ void check_seconds(double seconds) {
   fail(ErrorCode::kUsage, "--seconds is ", seconds, "; expected 0 to 3600");
 }
 
-int bench_model(Device& device, const BenchFlags& flags) {
+ModelBenchOptions model_options(const BenchFlags& flags) {
   ModelBenchOptions options;
   options.preset = flags.model;
   options.sequences = flags.sequences;
   options.length = flags.length;
   if (flags.seconds > 0) options.seconds = flags.seconds;
+  return options;
+}
+
+void check_model_fits(const BenchFlags& flags) {
+  const double available = flags.device.memory_mb > 0
+                               ? 1e6 * static_cast<double>(flags.device.memory_mb)
+                               : static_cast<double>(machine_memory_bytes());
+  check_model_fits(model_options(flags),
+                   flags.rollout ? ModelBenchKind::kRollout : ModelBenchKind::kTraining, available);
+}
+
+int bench_model(Device& device, const BenchFlags& flags) {
+  const ModelBenchOptions options = model_options(flags);
   const MachinePeaks peaks = measure_peaks(device);
   const Json row = flags.rollout ? bench_rollout(device, options, peaks)
                                  : bench_training(device, options, peaks);
@@ -152,6 +166,7 @@ int bench(const Command& command, const BenchFlags& flags) {
   }
   check_seconds(flags.seconds);
   Device device = open_device(flags.device);
+  if (!flags.model.empty()) check_model_fits(flags);
   install_stop_handlers();
   if (!bind_threads(device.threads()))
     std::cerr << "fathom: the threads are not bound to cores of their own; times will vary\n";

@@ -125,6 +125,21 @@ double attention_flops(const ModelConfig& config, int64_t layers, int64_t length
          pairs;
 }
 
+void check_model_fits(const ModelBenchOptions& options, ModelBenchKind kind,
+                      double available_bytes) {
+  const bool training = kind == ModelBenchKind::kTraining;
+  const ParameterCount count = count_parameters(preset_config(options.preset));
+  const double parameters = static_cast<double>(count.total + count.multi_token);
+  const int per_parameter = training ? 16 : 4;
+  const double needed = per_parameter * parameters;
+  if (needed <= available_bytes) return;
+  fail(ErrorCode::kMemory, "bench: ", options.preset, training ? " trains" : " answers", " in ",
+       human_bytes(needed), " or more (", per_parameter, " bytes for each of ",
+       human_count(parameters), " parameters); available are ", human_bytes(available_bytes),
+       ". Choose a smaller preset: fathom init --list names them with their sizes",
+       training && 4 * parameters <= available_bytes ? ", or time answers with --rollout" : "");
+}
+
 Json bench_training(Device& device, const ModelBenchOptions& options, const MachinePeaks& peaks) {
   const ModelConfig config = preset_config(options.preset);
   Decoder decoder(config);

@@ -18,6 +18,12 @@ struct ModelBenchOptions {
   double seconds = 5;                 // of measuring, at least
 };
 
+// Error(kMemory) where the weights alone, or for training with their gradients and moments, are
+// more than `available_bytes`: said before anything is made.
+enum class ModelBenchKind { kTraining, kRollout };
+void check_model_fits(const ModelBenchOptions& options, ModelBenchKind kind,
+                      double available_bytes);
+
 // Row "train_step" with tokens_per_s, optimizer_us, optimizer_gbytes_s and peak_memory_bytes
 // besides the usual columns.
 Json bench_training(Device& device, const ModelBenchOptions& options, const MachinePeaks& peaks);

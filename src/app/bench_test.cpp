@@ -26,5 +26,25 @@ TEST(AttentionFlops, CountTheAttendedPairsOnly) {
   EXPECT_DOUBLE_EQ(attention_flops(config, 2, 4), 2.0 * 2 * 6 * 64 * 10);
 }
 
+TEST(CheckModelFits, SaysWhatIsNeededWhatIsThereAndTheWayOut) {
+  ModelBenchOptions options;
+  options.preset = "v3";
+  try {
+    check_model_fits(options, ModelBenchKind::kTraining, 24e9);
+    ADD_FAILURE() << "v3 does not train in 24 GB";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kMemory);
+    const std::string text = error.what();
+    EXPECT_NE(text.find("v3 trains in 10.9 TB or more (16 bytes for each of 682.6 B parameters); "
+                        "available are 24.0 GB. Choose a smaller preset"),
+              std::string::npos)
+        << text;
+    EXPECT_EQ(text.find("--rollout"), std::string::npos) << text;
+  }
+  options.preset = "v2-lite";
+  EXPECT_THROW(check_model_fits(options, ModelBenchKind::kTraining, 100e9), Error);
+  EXPECT_NO_THROW(check_model_fits(options, ModelBenchKind::kRollout, 100e9));
+}
+
 }  // namespace
 }  // namespace fathom

@@ -66,7 +66,8 @@ class Pool {
       fail(ErrorCode::kMemory, "memory: asked for ", human_bytes(static_cast<double>(bytes)),
            " with ", human_bytes(static_cast<double>(in_use_)), " in use; expected at most ",
            human_bytes(static_cast<double>(limit_)), " in all",
-           limit_name_.empty() ? ". Choose" : concat(", by ", limit_name_, ". Raise it, or choose"),
+           limit_name_.empty() ? "" : concat(", by ", limit_name_),
+           limit_name_.starts_with("--") ? ". Raise it, or choose" : ". Choose",
            " a smaller model, context or batch");
     }
     std::byte* block = bytes <= kSmall ? take_small(bytes) : cut(bytes);
