@@ -139,6 +139,10 @@ TEST(ConfigJson, RefusesRotarySettingsThatMakeNoSense) {
   const Json llama = small_config("llama");
   const auto scaled = [&](Json rope) { return with(llama, "rope_scaling", std::move(rope)); };
   expect_refused(scaled(Json::object({{"type", "su"}})), {"rope_type is 'su'", "yarn, llama3"});
+  expect_refused(scaled(Json::object({{"type", "yarn"}})), {"rope_scaling.factor is missing"});
+  expect_refused(scaled(Json::object({{"type", 3}})), {"rope_scaling.type: expected a string"});
+  expect_refused(scaled(yarn(Json::object({{"beta_fast", "many"}}))),
+                 {"rope_scaling.beta_fast: expected a number"});
   expect_refused(scaled("yarn"), {"rope_scaling is \"yarn\"", "object"});
   expect_refused(scaled(Json::object({{"type", "linear"}})), {"factor"});
   expect_refused(scaled(yarn(Json::object({{"factor", 0.5}}))), {"rope_scaling.factor is 0.5"});

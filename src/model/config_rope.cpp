@@ -33,23 +33,55 @@ void refuse_members(const Json& rope, const std::string& key) {
   }
 }
 
+// The members of one object, whose errors name the object too: rope_scaling.factor.
+class Members {
+ public:
+  Members(const Json& object, const std::string& key) : object_(object), key_(key) {}
+
+  double number(const char* name) const { return required(name).as_double(path(name)); }
+  int64_t whole(const char* name) const { return required(name).as_int(path(name)); }
+  double number_or(const char* name, double otherwise) const {
+    const Json* value = given(name);
+    return value == nullptr ? otherwise : value->as_double(path(name));
+  }
+  std::string text_or(const char* name, const std::string& otherwise) const {
+    const Json* value = given(name);
+    return value == nullptr ? otherwise : value->as_string(path(name));
+  }
+
+ private:
+  std::string path(const char* name) const { return concat("config: ", key_, ".", name); }
+  const Json* given(const char* name) const {
+    const Json* value = object_.find(name);
+    return value == nullptr || value->is_null() ? nullptr : value;
+  }
+  const Json& required(const char* name) const {
+    if (const Json* value = given(name)) return *value;
+    fail(ErrorCode::kModel, path(name), " is missing; the object is ", object_.dump());
+  }
+
+  const Json& object_;
+  const std::string& key_;
+};
+
 RopeScaling parse_scaling(const Json& rope, const std::string& key) {
+  const Members members(rope, key);
   RopeScaling s;
-  s.kind = kind_of(rope.string_or("rope_type", rope.string_or("type", "default")), key);
+  s.kind = kind_of(members.text_or("rope_type", members.text_or("type", "default")), key);
   if (s.kind == RopeKind::kPlain) return s;
   refuse_members(rope, key);
-  s.factor = rope.double_at("factor");
+  s.factor = members.number("factor");
   if (s.kind != RopeKind::kYarn && s.kind != RopeKind::kLlama3) return s;
-  s.original_max_position_embeddings = rope.int_at("original_max_position_embeddings");
+  s.original_max_position_embeddings = members.whole("original_max_position_embeddings");
   if (s.kind == RopeKind::kLlama3) {
-    s.low_freq_factor = rope.double_at("low_freq_factor");
-    s.high_freq_factor = rope.double_at("high_freq_factor");
+    s.low_freq_factor = members.number("low_freq_factor");
+    s.high_freq_factor = members.number("high_freq_factor");
     return s;
   }
-  s.beta_fast = rope.double_or("beta_fast", 32);
-  s.beta_slow = rope.double_or("beta_slow", 1);
-  s.mscale = rope.double_or("mscale", 1);
-  s.mscale_all_dim = rope.double_or("mscale_all_dim", 0);
+  s.beta_fast = members.number_or("beta_fast", 32);
+  s.beta_slow = members.number_or("beta_slow", 1);
+  s.mscale = members.number_or("mscale", 1);
+  s.mscale_all_dim = members.number_or("mscale_all_dim", 0);
   return s;
 }
 
