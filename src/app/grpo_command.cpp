@@ -2,6 +2,7 @@
 #include "align/grpo_run.h"
 #include "app/commands.h"
 #include "app/device_flags.h"
+#include "app/earlier_checkpoint.h"
 #include "app/field_flags.h"
 #include "app/progress_style.h"
 #include "base/stop.h"
@@ -21,8 +22,10 @@ int grpo(const Command& command, const GrpoFlags& flags) {
   set_given_fields(command, flags.fields, config);
   Device device = open_device(flags.device);
   install_stop_handlers();
-  const RunResult result = run_grpo(config, device.kernels(), device.memory(),
-                                    while_output_is_read(demo_events(progress_style(flags.json))));
+  const RunResult result = with_checkpoint_hint(config.out, /*resumes=*/true, [&] {
+    return run_grpo(config, device.kernels(), device.memory(),
+                    while_output_is_read(demo_events(progress_style(flags.json))));
+  });
   return result.stopped ? 128 + result.stop_signal : 0;
 }
 

@@ -3,6 +3,7 @@
 #include <ctime>
 #include <limits>
 
+#include "app/earlier_checkpoint.h"
 #include "app/terminal.h"
 #include "base/error.h"
 #include "checkpoint/model_folder.h"
@@ -89,7 +90,9 @@ Json read_tools(const std::string& path) {
 
 Tokenizer load_tokenizer(const std::string& folder) {
   const bool here = exists(join_path(folder, "tokenizer.json"));
-  return Tokenizer::load(here ? folder : resolve_model_folder(folder));
+  if (here) return Tokenizer::load(folder);
+  return with_checkpoint_hint(folder, /*resumes=*/false,
+                              [&] { return Tokenizer::load(resolve_model_folder(folder)); });
 }
 
 std::vector<int32_t> encode_text(const Tokenizer& tokenizer, std::string_view text,

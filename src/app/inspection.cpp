@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/earlier_checkpoint.h"
 #include "app/inputs.h"
 #include "checkpoint/credible.h"
 #include "checkpoint/model_folder.h"
@@ -123,7 +124,7 @@ Inspection inspect_path(const std::string& path) {
       if (path.ends_with(".json")) return inspect_shape(path, read_config(path));
       return inspect_file(path);
     }
-    return inspect_folder(path);
+    return with_checkpoint_hint(path, /*resumes=*/false, [&] { return inspect_folder(path); });
   } catch (const Error& error) {
     throw Error(ErrorCode::kModel, error.what());  // whatever is wrong here is wrong with the model
   }

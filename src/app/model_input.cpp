@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "app/bytes_progress.h"
+#include "app/earlier_checkpoint.h"
 #include "app/terminal.h"
 #include "checkpoint/tensor_names.h"
 #include "checkpoint/value_check.h"
@@ -16,10 +17,12 @@ void add_model_flags(Command& command, ModelFlags& flags) {
 }
 
 LoadedModel load_with_progress(const ModelFlags& flags, Allocator& memory) {
-  if (flags.check_tensors) check_with_progress(flags.folder);
-  BytesProgressLine line(std::cerr, errors_can_be_redrawn(), "loading", flags.folder);
-  return load_model(flags.folder, memory, WeightsFor::kInference,
-                    [&](uint64_t read, uint64_t total) { line.show(read, total); });
+  return with_checkpoint_hint(flags.folder, /*resumes=*/false, [&] {
+    if (flags.check_tensors) check_with_progress(flags.folder);
+    BytesProgressLine line(std::cerr, errors_can_be_redrawn(), "loading", flags.folder);
+    return load_model(flags.folder, memory, WeightsFor::kInference,
+                      [&](uint64_t read, uint64_t total) { line.show(read, total); });
+  });
 }
 
 void check_with_progress(const std::string& folder) {

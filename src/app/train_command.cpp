@@ -3,6 +3,7 @@
 
 #include "app/commands.h"
 #include "app/device_flags.h"
+#include "app/earlier_checkpoint.h"
 #include "app/field_flags.h"
 #include "app/progress_style.h"
 #include "base/stop.h"
@@ -82,9 +83,10 @@ int train(RunKind kind, const Command& command, const TrainFlags& flags) {
   }
   install_stop_handlers();
   print_machine(device, flags.json);
-  const RunResult result =
-      run_training(kind, config, device.kernels(), device.memory(),
-                   while_output_is_read(print_events(progress_style(flags.json))));
+  const RunResult result = with_checkpoint_hint(config.out, /*resumes=*/true, [&] {
+    return run_training(kind, config, device.kernels(), device.memory(),
+                        while_output_is_read(print_events(progress_style(flags.json))));
+  });
   return result.stopped ? 128 + result.stop_signal : 0;
 }
 

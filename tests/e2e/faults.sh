@@ -18,6 +18,21 @@ says err 'continuing at step 4'
 status 0 short --out roomy --steps 8
 cmp full/checkpoints/step-00000008/model.safetensors roomy/checkpoints/step-00000008/model.safetensors || die 'the full disk left a trace'
 
+# --- a damaged checkpoint is named, and the one before it
+cp -r full hurt
+truncate -s 100000 hurt/checkpoints/step-00000008/model.safetensors
+for command in 'run hurt 1 -n 1' 'score hurt 12' 'inspect hurt'; do
+  # shellcheck disable=SC2086
+  status 3 "$fathom" $command
+  says err 'hurt/checkpoints/step-00000008/model.safetensors'
+  says err 'The checkpoint before it is hurt/checkpoints/step-00000006; it can be used in place of hurt'
+done
+status 3 short --out hurt --steps 9
+says err 'remove hurt/checkpoints/step-00000008, and the same command continues from there'
+rm -r hurt/checkpoints/step-00000008
+status 0 short --out hurt --steps 7
+says err 'continuing at step 6'
+
 mkdir small
 if mount -t tmpfs -o size=13m none small 2>/dev/null; then
   trap 'umount small' EXIT
