@@ -30,6 +30,7 @@ class Sink {
   virtual ~Sink() = default;
   virtual void marker(std::string_view token, bool of_answer) = 0;
   virtual void text(std::string_view content, bool of_answer) = 0;
+  virtual void written(const Message& message) = 0;  // with content_ids
 };
 
 void write_assistant_content(std::string_view content, Sink& sink) {
@@ -52,7 +53,11 @@ void write_assistant(const Message& message, Sink& sink) {
     sink.text(message.reasoning_content, true);
     sink.marker(kEndThinkToken, true);
   }
-  write_assistant_content(message.content, sink);
+  if (message.content_ids.empty()) {
+    write_assistant_content(message.content, sink);
+  } else {
+    sink.written(message);
+  }
   sink.marker(kEosToken, true);
 }
 
@@ -101,6 +106,10 @@ class IdSink : public Sink {
     for (const int32_t id : tokenizer_.encode(content)) put(id, of_answer);
   }
 
+  void written(const Message& message) override {
+    for (const int32_t id : message.content_ids) put(id, true);
+  }
+
   RenderedChat chat;
 
  private:
@@ -123,6 +132,7 @@ class TextSink : public Sink {
  public:
   void marker(std::string_view token, bool) override { joined += token; }
   void text(std::string_view content, bool) override { joined += content; }
+  void written(const Message& message) override { joined += message.content; }
 
   std::string joined;
 };

@@ -3,6 +3,7 @@
 // Threads: values and pure functions.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct Message {
   std::vector<ToolCall> tool_calls = {};  // assistant
   std::string tool_call_id = {};          // tool: the call that it answers
   std::string name = {};
+  // Assistant: what a model wrote as `content`. Prompts have these ids in place of the text encoded
+  // anew, wherever the format sets the text off by control tokens: a model's own words may take
+  // other ids than it chose, and more of them where they are no UTF-8.
+  std::vector<int32_t> content_ids = {};
   bool prefix = false;  // the last message, an assistant's: the model goes on where it ends
 };
 

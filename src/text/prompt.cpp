@@ -379,7 +379,7 @@ Prompt PromptFormat::render(const std::vector<Message>& messages,
     force_thinking(all, options, text);
     prompt.opens_thinking = options.add_generation_prompt && ends_with_open_think(text);
   }
-  encode(text, prompt.ids);
+  encode(text, all, prompt.ids);
   prompt.text = text.bytes();
   return prompt;
 }
@@ -428,7 +428,7 @@ Prompt PromptFormat::render_answers(const std::vector<Message>& messages,
   prompt.text = whole.bytes();
   size_t at = 0;
   const auto take = [&](size_t end, float weight) {
-    encode(whole.substr(at, end - at), prompt.ids);
+    encode(whole.substr(at, end - at), messages, prompt.ids);
     prompt.answer_mask.resize(prompt.ids.size(), weight);
     at = end;
   };
@@ -456,16 +456,26 @@ const AddedToken* PromptFormat::control_at(const MarkedText& text, size_t at, si
   return nullptr;
 }
 
+// A text without control tokens; where it is what a model wrote, with the ids that it chose.
+void PromptFormat::append_plain(std::string_view text, const std::vector<Message>& messages,
+                                std::vector<int32_t>& ids) const {
+  const auto wrote = std::find_if(messages.begin(), messages.end(), [&](const Message& message) {
+    return !message.content_ids.empty() && message.content == text;
+  });
+  const std::vector<int32_t> piece =
+      wrote != messages.end() ? wrote->content_ids : tokenizer_->encode(text);
+  ids.insert(ids.end(), piece.begin(), piece.end());
+}
+
 // [begin, end) with the added tokens of one kind taken out; those that are not `normalized` go
 // first.
-void PromptFormat::append_piece(const MarkedText& text, bool normalized, size_t begin, size_t end,
+void PromptFormat::append_piece(const MarkedText& text, const std::vector<Message>& messages,
+                                bool normalized, size_t begin, size_t end,
                                 std::vector<int32_t>& ids) const {
   const auto plain = [&](size_t from, size_t to) {
     if (from == to) return;
-    if (!normalized) return append_piece(text, true, from, to, ids);
-    const std::vector<int32_t> piece =
-        tokenizer_->encode(std::string_view(text.bytes()).substr(from, to - from));
-    ids.insert(ids.end(), piece.begin(), piece.end());
+    if (!normalized) return append_piece(text, messages, true, from, to, ids);
+    append_plain(std::string_view(text.bytes()).substr(from, to - from), messages, ids);
   };
   size_t kept = begin;
   for (size_t at = begin; at < end;) {
@@ -482,8 +492,9 @@ void PromptFormat::append_piece(const MarkedText& text, bool normalized, size_t 
   plain(kept, end);
 }
 
-void PromptFormat::encode(const MarkedText& text, std::vector<int32_t>& ids) const {
-  append_piece(text, false, 0, text.size(), ids);
+void PromptFormat::encode(const MarkedText& text, const std::vector<Message>& messages,
+                          std::vector<int32_t>& ids) const {
+  append_piece(text, messages, false, 0, text.size(), ids);
 }
 
 namespace {

@@ -99,8 +99,11 @@ class PromptFormat {
   Prompt own_prompt(const std::vector<Message>& messages, const PromptOptions& options) const;
   std::vector<Message> with_tools_described(const std::vector<Message>& messages,
                                             const PromptOptions& options) const;
-  void encode(const MarkedText& text, std::vector<int32_t>& ids) const;
-  void append_piece(const MarkedText& text, bool normalized, size_t begin, size_t end,
+  void encode(const MarkedText& text, const std::vector<Message>& messages,
+              std::vector<int32_t>& ids) const;
+  void append_piece(const MarkedText& text, const std::vector<Message>& messages, bool normalized,
+                    size_t begin, size_t end, std::vector<int32_t>& ids) const;
+  void append_plain(std::string_view text, const std::vector<Message>& messages,
                     std::vector<int32_t>& ids) const;
   const AddedToken* control_at(const MarkedText& text, size_t at, size_t end,
                                bool normalized) const;

@@ -459,5 +459,36 @@ TEST(FillInMiddle, PutsTheHoleBetween) {
             std::string::npos);
 }
 
+// Half a character, as an answer that was stopped may end.
+std::vector<Message> stopped_answer(const Tokenizer& tokenizer) {
+  Message answer = message("assistant", "");
+  answer.content_ids = tokenizer.encode("aé");
+  answer.content_ids.pop_back();
+  answer.content = tokenizer.decode(answer.content_ids);
+  return {message("user", "Hi"), answer, message("user", "More")};
+}
+
+TEST(Prompt, AModelsOwnWordsKeepTheirIds) {
+  for (const char* format : {"v3", "r1", "v3.1", "r1-0528", "fathom"}) {
+    const Tokenizer tokenizer = family_tokenizer(TestFamily::kV31);
+    const std::vector<Message> messages = stopped_answer(tokenizer);
+    const std::vector<int32_t> ids = built_in(format, tokenizer, messages).ids;
+    std::vector<int32_t> turn = messages[1].content_ids;
+    turn.push_back(*tokenizer.control().eos);
+    EXPECT_NE(std::search(ids.begin(), ids.end(), turn.begin(), turn.end()), ids.end()) << format;
+    std::vector<Message> anew = messages;
+    anew[1].content_ids.clear();
+    EXPECT_EQ(built_in(format, tokenizer, anew).ids.size(), ids.size() + 2) << format;  // U+FFFD
+  }
+}
+
+TEST(Prompt, WordsThatStandBesideOthersAreEncodedWithThem) {
+  const Tokenizer tokenizer = family_tokenizer(TestFamily::kLlm);
+  std::vector<Message> messages = stopped_answer(tokenizer);
+  const std::vector<int32_t> kept = built_in("llm", tokenizer, messages).ids;
+  messages[1].content_ids.clear();
+  EXPECT_EQ(kept, built_in("llm", tokenizer, messages).ids);  // "Assistant: " is no control token
+}
+
 }  // namespace
 }  // namespace fathom
