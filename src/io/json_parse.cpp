@@ -52,6 +52,12 @@ class JsonBuilder : public nlohmann::json_sax<nlohmann::json> {
     fail_at(position, what);
   }
 
+  // The library takes a zero byte for the end of the text; no JSON text holds one.
+  void refuse_zero_bytes() const {
+    const size_t zero = text_.find('\0');
+    if (zero != text_.npos) fail_at(zero + 1, "a zero byte; expected JSON text");
+  }
+
   Json take() { return std::move(root_); }
 
  private:
@@ -119,6 +125,7 @@ class JsonBuilder : public nlohmann::json_sax<nlohmann::json> {
 
 Json parse_json(std::string_view text, std::string_view origin, ErrorCode code) {
   JsonBuilder builder(text, origin, code);
+  builder.refuse_zero_bytes();
   nlohmann::json::sax_parse(text.begin(), text.end(),
                             &builder);  // the builder throws at the first fault
   return builder.take();

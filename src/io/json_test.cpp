@@ -105,6 +105,14 @@ TEST(Json, RefusesWhatIsNotJson) {
   }
 }
 
+// To the library a zero byte was the end: what stood behind it was never looked at.
+TEST(Json, RefusesAZeroByteWhereverItStands) {
+  using namespace std::string_view_literals;
+  for (const std::string_view text : {"\0"sv, "1\0"sv, "[1]\0]"sv, "\0{}"sv, "[\0]"sv, "\"\0\""sv})
+    EXPECT_NE(parse_error_of(text).find("a zero byte"), std::string::npos) << text;
+  EXPECT_TRUE(parse_error_of("{}\n\0"sv).starts_with("config.json:2:1: byte 3 of 4"));
+}
+
 TEST(Json, NamesAKeyThatAppearsTwiceAndWhere) {
   const std::string message = parse_error_of(R"({"layers": [{}, {"id": 1, "id": 2}]})");
   EXPECT_NE(message.find("\"id\" appears twice"), std::string::npos) << message;
