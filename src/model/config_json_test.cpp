@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "model/decoder.h"
 #include "model/testing.h"
 
@@ -135,6 +137,43 @@ TEST(ConfigJson, OneErrorNamesKeyValueAndExpectation) {
   expect_refused(missing, {"v_head_dim"});
 }
 
+// So that no product of them overflows: a hostile file may give any 63 bits.
+TEST(ConfigJson, RefusesSizesBeyondAnyModel) {
+  const int64_t huge = std::numeric_limits<int64_t>::max() - 1;
+  const Json llama = with(small_config("llama"), "head_dim", 4);
+  const Json v3 = with_experts(small_config("deepseek_v3"));
+  for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
+                          "head_dim", "intermediate_size", "max_position_embeddings"})
+    expect_refused(with(llama, key, huge), {concat(key, " is ", huge), "at most"});
+  for (const char* key :
+       {"q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim",
+        "n_routed_experts", "n_shared_experts", "moe_intermediate_size"})
+    expect_refused(with(v3, key, huge), {concat(key, " is ", huge), "at most"});
+  expect_refused(with(small_config("deepseek"), "head_dim", int64_t{1} << 62), {"head_dim is"});
+}
+
+TEST(ConfigJson, CountsTheLargestModelItAccepts) {
+  Json json = with_experts(small_config("deepseek_v3"));
+  const int64_t width = 1 << 17;
+  for (const char* key : {"hidden_size", "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim",
+                          "qk_rope_head_dim", "v_head_dim", "moe_intermediate_size"})
+    json[key] = width;
+  json["vocab_size"] = 1 << 24;
+  json["num_hidden_layers"] = 1 << 10;
+  json["num_attention_heads"] = 1 << 12;
+  json["intermediate_size"] = 1 << 20;
+  json["num_nextn_predict_layers"] = 1;
+  for (const char* key : {"n_routed_experts", "n_shared_experts", "num_experts_per_tok"})
+    json[key] = 1 << 14;
+  const ModelConfig c = parse_config(json, "test");
+  const ParameterCount count = count_parameters(c);
+  EXPECT_GT(count.total, int64_t{1} << 59);
+  EXPECT_LT(count.total, int64_t{1} << 61);  // so its bytes in f32 are counted, too
+  EXPECT_GT(forward_flops(c), 0);
+  EXPECT_GT(multi_token_flops(c), 0);
+  EXPECT_GT(c.cache_bytes_per_token(4), 0);
+}
+
 TEST(ConfigJson, RefusesRotarySettingsThatMakeNoSense) {
   const Json llama = small_config("llama");
   const auto scaled = [&](Json rope) { return with(llama, "rope_scaling", std::move(rope)); };
@@ -149,6 +188,9 @@ TEST(ConfigJson, RefusesRotarySettingsThatMakeNoSense) {
   expect_refused(scaled(yarn(Json::object({{"original_max_position_embeddings", 0}}))),
                  {"original_max_position_embeddings is 0"});
   expect_refused(scaled(yarn(Json::object({{"beta_fast", 0.5}}))), {"beta_fast is 0.5", "1"});
+  expect_refused(scaled(yarn(Json::object({{"mscale", 1e308}}))), {"mscale is 1e+308", "0 to"});
+  expect_refused(scaled(yarn(Json::object({{"mscale_all_dim", -1}}))), {"mscale_all_dim is -1"});
+  expect_refused(scaled(yarn(Json::object({{"factor", 1e300}}))), {"factor is 1e+300"});
   expect_refused(scaled(yarn(Json::object({{"attention_factor", 1.5}}))),
                  {"attention_factor is 1.5"});
   expect_refused(scaled(yarn(Json::object({{"truncate", false}}))), {"truncate is false"});

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "base/error.h"
 
@@ -24,6 +26,38 @@ void positive(const char* key, int64_t value) {
   expect(value > 0, key, std::to_string(value), "a positive number");
 }
 
+struct Limited {
+  const char* key;
+  int64_t value, most;
+};
+
+// Far beyond any published model, and so small that weights, bytes and operations of the largest
+// are counted in 63 bits.
+void check_limits(const ModelConfig& c) {
+  constexpr int64_t kWidth = 1 << 17, kPositions = std::numeric_limits<int32_t>::max();
+  const Limited limits[] = {
+      {"vocab_size", c.vocab_size, 1 << 24},
+      {"hidden_size", c.hidden_size, kWidth},
+      {"num_hidden_layers", c.num_hidden_layers, 1 << 10},
+      {"num_attention_heads", c.num_attention_heads, 1 << 12},
+      {"head_dim", c.head_dim, kWidth},
+      {"intermediate_size", c.intermediate_size, 1 << 20},
+      {"max_position_embeddings", c.max_position_embeddings, kPositions},
+      {"rope_scaling.original_max_position_embeddings",
+       c.rope_scaling.original_max_position_embeddings, kPositions},
+      {"q_lora_rank", c.q_lora_rank, kWidth},
+      {"kv_lora_rank", c.kv_lora_rank, kWidth},
+      {"qk_nope_head_dim", c.qk_nope_head_dim, kWidth},
+      {"qk_rope_head_dim", c.qk_rope_head_dim, kWidth},
+      {"v_head_dim", c.v_head_dim, kWidth},
+      {"n_routed_experts", c.n_routed_experts, 1 << 14},
+      {"n_shared_experts", c.n_shared_experts, 1 << 14},
+      {"moe_intermediate_size", c.moe_intermediate_size, kWidth},
+  };
+  for (const auto& [key, value, most] : limits)
+    expect(value <= most, key, std::to_string(value), concat("at most ", most));
+}
+
 void check_mla(const ModelConfig& c) {
   positive("kv_lora_rank", c.kv_lora_rank);
   positive("qk_nope_head_dim", c.qk_nope_head_dim);
@@ -44,25 +78,36 @@ void check_dense_attention(const ModelConfig& c) {
   expect(c.head_dim % 2 == 0, "head_dim", std::to_string(c.head_dim), "an even number");
 }
 
+// Settings become f32, which holds none beyond 3e38.
+bool fits_f32(double value) { return std::abs(value) <= 1e30; }
+
 void check_rope(const ModelConfig& c) {
   const RopeScaling& s = c.rope_scaling;
-  expect(c.rope_theta > 0, "rope_theta", concat(c.rope_theta), "a positive number");
+  expect(c.rope_theta > 0 && fits_f32(c.rope_theta), "rope_theta", concat(c.rope_theta),
+         "a positive number");
   if (s.kind == RopeKind::kPlain) return;
-  expect(s.factor >= 1 && std::isfinite(s.factor), "rope_scaling.factor", concat(s.factor),
+  expect(s.factor >= 1 && fits_f32(s.factor), "rope_scaling.factor", concat(s.factor),
          "1 or more: how many times the context is longer than in pre-training");
   if (s.kind != RopeKind::kYarn && s.kind != RopeKind::kLlama3) return;
   positive("rope_scaling.original_max_position_embeddings", s.original_max_position_embeddings);
   if (s.kind == RopeKind::kLlama3) {
     expect(s.low_freq_factor > 0, "rope_scaling.low_freq_factor", concat(s.low_freq_factor),
            "a positive number");
-    expect(s.high_freq_factor > s.low_freq_factor, "rope_scaling.high_freq_factor",
-           concat(s.high_freq_factor), concat("more than low_freq_factor = ", s.low_freq_factor));
+    expect(s.high_freq_factor > s.low_freq_factor && fits_f32(s.high_freq_factor),
+           "rope_scaling.high_freq_factor", concat(s.high_freq_factor),
+           concat("more than low_freq_factor = ", s.low_freq_factor));
     return;
   }
   expect(c.rope_theta > 1, "rope_theta", concat(c.rope_theta), "more than 1 with rope_type yarn");
   expect(s.beta_slow > 0, "rope_scaling.beta_slow", concat(s.beta_slow), "a positive number");
-  expect(s.beta_fast >= s.beta_slow, "rope_scaling.beta_fast", concat(s.beta_fast),
-         concat("at least beta_slow = ", s.beta_slow));
+  expect(s.beta_fast >= s.beta_slow && fits_f32(s.beta_fast), "rope_scaling.beta_fast",
+         concat(s.beta_fast), concat("at least beta_slow = ", s.beta_slow));
+  constexpr double kMostMscale = 1e6;  // published: 0.707 and 1
+  for (const auto& [key, value] : {std::pair("rope_scaling.mscale", s.mscale),
+                                   std::pair("rope_scaling.mscale_all_dim", s.mscale_all_dim)}) {
+    expect(value >= 0 && value <= kMostMscale, key, concat(value),
+           concat("a number from 0 to ", kMostMscale));
+  }
 }
 
 // The gates of each official class; another library would run a folder that mixes them as one of
@@ -104,8 +149,8 @@ void check_experts(const ModelConfig& c) {
          "0 or more");
   expect(c.first_k_dense_replace >= 0, "first_k_dense_replace",
          std::to_string(c.first_k_dense_replace), "0 or more");
-  expect(std::isfinite(c.routed_scaling_factor) && c.routed_scaling_factor > 0,
-         "routed_scaling_factor", concat(c.routed_scaling_factor), "a positive number");
+  expect(fits_f32(c.routed_scaling_factor) && c.routed_scaling_factor > 0, "routed_scaling_factor",
+         concat(c.routed_scaling_factor), "a positive number");
   check_gate(c);
   if (c.topk_method != "greedy") check_groups(c);
 }
@@ -204,7 +249,8 @@ void check_config(const ModelConfig& c) {
   positive("num_attention_heads", c.num_attention_heads);
   positive("intermediate_size", c.intermediate_size);
   positive("max_position_embeddings", c.max_position_embeddings);
-  expect(c.rms_norm_eps > 0, "rms_norm_eps", concat(c.rms_norm_eps), "a positive number");
+  expect(c.rms_norm_eps > 0 && fits_f32(c.rms_norm_eps), "rms_norm_eps", concat(c.rms_norm_eps),
+         "a positive number");
   check_rope(c);
   expect(c.num_nextn_predict_layers == 0 ||
              (c.num_nextn_predict_layers == 1 && c.model_type == "deepseek_v3"),
@@ -222,6 +268,7 @@ void check_config(const ModelConfig& c) {
   expect(c.n_routed_experts == 0 || family.experts, "n_routed_experts",
          std::to_string(c.n_routed_experts), concat("none with model_type ", c.model_type));
   if (c.n_routed_experts > 0) check_experts(c);
+  check_limits(c);
 }
 
 }  // namespace fathom

@@ -9,12 +9,6 @@
 namespace fathom {
 namespace {
 
-// Attention's answer to a context `factor` times as long (YaRN, eq. 22, with the weight that the
-// DeepSeek models add).
-double magnitude(double factor, double mscale) {
-  return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1;
-}
-
 // The pair of dimensions that turns `turns` times within the original length.
 double pair_of_turns(const RopeScaling& s, double theta, int64_t dim, double turns) {
   const double length = static_cast<double>(s.original_max_position_embeddings);
@@ -55,32 +49,6 @@ void scale_llama3(const RopeScaling& s, std::vector<double>& inv_freq) {
 }
 
 }  // namespace
-
-const char* name_of(RopeKind kind) {
-  switch (kind) {
-    case RopeKind::kPlain:
-      return "default";
-    case RopeKind::kLinear:
-      return "linear";
-    case RopeKind::kDynamic:
-      return "dynamic";
-    case RopeKind::kYarn:
-      return "yarn";
-    case RopeKind::kLlama3:
-      return "llama3";
-  }
-  return "";
-}
-
-double RopeScaling::cos_sin_factor() const {
-  return kind == RopeKind::kYarn ? magnitude(factor, mscale) / magnitude(factor, mscale_all_dim)
-                                 : 1;
-}
-
-double RopeScaling::softmax_factor() const {
-  if (kind != RopeKind::kYarn || mscale_all_dim == 0) return 1;
-  return magnitude(factor, mscale_all_dim) * magnitude(factor, mscale_all_dim);
-}
 
 std::vector<double> scaled_rope_frequencies(const RopeScaling& scaling, double theta, int64_t dim) {
   std::vector<double> inv_freq = rope_frequencies(theta, dim);
