@@ -76,9 +76,14 @@ Tokenizer::Tokenizer(TokenizerSpec spec) : spec_(std::move(spec)) {
 }
 
 void Tokenizer::place(int32_t id, std::string bytes, const std::string& name) {
-  // 2^24 is far above any vocabulary; an absurd id in a file must not allocate the memory of one.
-  if (id < 0 || id >= (1 << 24))
-    fail(ErrorCode::kModel, "tokenizer: token '", name, "' has the id ", id);
+  // Vocabularies have some spare ids; an absurd one in a small file must not allocate the memory of
+  // a big vocabulary.
+  const size_t tokens = spec_.vocab.size() + spec_.added_tokens.size();
+  const size_t limit = (size_t{1} << 18) + 16 * tokens;
+  if (id < 0 || static_cast<size_t>(id) >= limit) {
+    fail(ErrorCode::kModel, "tokenizer: token '", name, "' has the id ", id,
+         "; expected less than ", limit, " of a tokenizer with ", tokens, " tokens");
+  }
   if (name.empty()) fail(ErrorCode::kModel, "tokenizer: the token with id ", id, " is empty");
   const size_t slot = static_cast<size_t>(id);
   if (slot >= bytes_.size()) bytes_.resize(slot + 1);

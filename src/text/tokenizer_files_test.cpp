@@ -49,6 +49,15 @@ Json template_json(const std::vector<std::string>& pieces) {
   return Json::object({{"type", "TemplateProcessing"}, {"single", single}});
 }
 
+// A file of 200 bytes took half a gigabyte for the ids below its highest.
+TEST(TokenizerFiles, IdsFarBeyondTheVocabularyAreRefused) {
+  const auto with_id = [](int64_t id) {
+    return changed([&](Json& file) { file["model"]["vocab"]["spare"] = id; });
+  };
+  EXPECT_NE(refusal(with_id((1 << 24) - 1)).find("'spare' has the id 16777215"), std::string::npos);
+  EXPECT_EQ(Tokenizer::from_json(with_id(1 << 18), "", "test").vocab_size(), (1 << 18) + 1);
+}
+
 TEST(TokenizerFiles, WrittenAndReadBackAreTheSameTokenizer) {
   const std::string folder = testing::TempDir() + "tokenizer_files_test";
   std::filesystem::create_directories(folder);
