@@ -39,6 +39,8 @@ std::optional<std::string> piece_of(const VocabEntry& entry, SymbolKind kind) {
 
 }  // namespace
 
+const BpeModel::Pair BpeModel::kNoPair;
+
 BpeModel::BpeModel(SymbolKind kind, const std::vector<VocabEntry>& vocab,
                    const std::vector<Merge>& merges, bool ignore_merges)
     : kind_(kind), ignore_merges_(ignore_merges) {
@@ -46,7 +48,7 @@ BpeModel::BpeModel(SymbolKind kind, const std::vector<VocabEntry>& vocab,
   add_tokens(vocab);
   if (kind_ == SymbolKind::kBytes) check_bytes();
   add_merges(merges);
-  if (kind_ == SymbolKind::kBytes) add_byte_pairs();
+  if (kind_ == SymbolKind::kBytes) add_byte_pairs(merges);
 }
 
 inline BpeModel::Key BpeModel::key_of(std::string_view text, size_t begin, size_t end) {
@@ -133,10 +135,21 @@ void BpeModel::add_merges(const std::vector<Merge>& merges) {
 }
 
 // What every merge begins with, found without hashing.
-void BpeModel::add_byte_pairs() {
-  byte_pairs_.reserve(size_t{256} * 256);
-  for (const int32_t left : byte_ids_) {
-    for (const int32_t right : byte_ids_) byte_pairs_.push_back(&find_pair(left, right));
+void BpeModel::add_byte_pairs(const std::vector<Merge>& merges) {
+  const int32_t highest = *std::max_element(byte_ids_.begin(), byte_ids_.end());
+  std::vector<int16_t> bytes(static_cast<size_t>(highest + 1), -1);  // by id
+  for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
+    if (byte_ids_[byte] >= 0)
+      bytes[static_cast<size_t>(byte_ids_[byte])] = static_cast<int16_t>(byte);
+  }
+  const auto byte_of = [&](int32_t id) {
+    return id <= highest ? bytes[static_cast<size_t>(id)] : -1;
+  };
+  byte_pairs_.assign(size_t{256} * 256, &kNoPair);
+  for (const Merge& merge : merges) {
+    const int left = byte_of(merge.left), right = byte_of(merge.right);
+    if (left < 0 || right < 0) continue;
+    byte_pairs_[static_cast<size_t>(left * 256 + right)] = &find_pair(merge.left, merge.right);
   }
 }
 

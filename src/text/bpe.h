@@ -68,6 +68,7 @@ class BpeModel {
     uint32_t rank = ~uint32_t{0};
     int32_t merged = -1;
   };
+  static const Pair kNoPair;
   enum class Whole : uint8_t { kUnknown, kYes, kNo };  // do the merges of a token give that token?
 
   static Key key_of(std::string_view text, size_t begin, size_t end);
@@ -78,7 +79,7 @@ class BpeModel {
   void add_symbol(const std::string& piece, int32_t id);
   void check_bytes() const;
   void add_merges(const std::vector<Merge>& merges);
-  void add_byte_pairs();
+  void add_byte_pairs(const std::vector<Merge>& merges);
   const Pair& find_pair(int32_t left, int32_t right) const;  // rank kNoRank where there is none
   int32_t find_token(const Key& key) const;                  // -1 where there is none
   int32_t find_long_token(std::string_view piece) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <span>
 #include <variant>
 
 #include "base/error.h"
@@ -52,7 +53,7 @@ struct Range {
   uint32_t begin = 0, end = 0;
 };
 
-void read_characters(std::string_view text, const std::vector<uint16_t>& table, Characters& out) {
+void read_characters(std::string_view text, std::span<const uint16_t> table, Characters& out) {
   out.bytes = text;
   out.classes.resize(text.size());
   out.offsets.resize(text.size() + 1);
@@ -186,7 +187,8 @@ class Matcher {
 
 struct Splitter::Compiled {
   std::vector<split_steps::CompiledStep> steps;
-  std::vector<uint16_t> table;  // [kCodePoints], CharClass and a bit for each set of a pattern
+  std::span<const uint16_t> table;  // [kCodePoints], CharClass and a bit for each set of a pattern
+  std::vector<uint16_t> own_table;  // what it is where patterns have sets
 
   explicit Compiled(const std::vector<SplitStep>& list, Engine engine);
   CompiledStep compile(const SplitStep& step, Engine engine);
@@ -198,7 +200,7 @@ struct Splitter::Compiled {
 
 Splitter::Compiled::Compiled(const std::vector<SplitStep>& list, Engine engine) {
   if (list.empty()) return;
-  table.assign(character_classes().begin(), character_classes().end());
+  table = character_classes();
   for (const SplitStep& step : list) steps.push_back(compile(step, engine));
 }
 
@@ -228,9 +230,14 @@ std::optional<CompiledStep> Splitter::Compiled::compile_known(const std::string&
 std::optional<uint16_t> Splitter::Compiled::classes_of(const CharSet& set) {
   if (set.ranges.empty()) return set.classes;
   if (free_class == 16) return std::nullopt;
+  if (own_table.empty()) {
+    own_table.assign(table.begin(), table.end());
+    table = own_table;
+  }
   const uint16_t bit = static_cast<uint16_t>(1u << free_class++);
   for (const auto& [first, last] : set.ranges) {
-    for (char32_t c = first; c <= last; ++c) table[c] = static_cast<uint16_t>(table[c] | bit);
+    for (char32_t c = first; c <= last; ++c)
+      own_table[c] = static_cast<uint16_t>(own_table[c] | bit);
   }
   return static_cast<uint16_t>(set.classes | bit);
 }
