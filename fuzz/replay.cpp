@@ -12,6 +12,8 @@ int main(int argc, char** argv) {
   int files = 0;
   for (int i = 1; i < argc; ++i) {
     for (const std::string& name : fathom::list_directory(argv[i])) {
+      std::printf("%s\n", name.c_str());
+      std::fflush(stdout);  // the last line before a crash names the input
       const std::string bytes = fathom::read_file(fathom::join_path(argv[i], name));
       LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
       ++files;

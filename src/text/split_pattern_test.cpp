@@ -15,30 +15,6 @@ namespace {
 
 using Kind = SplitStep::Kind;
 
-SplitStep pattern(std::string_view text) { return {Kind::kPattern, std::string(text)}; }
-
-const std::string kCjk = "[一-龥ࠀ-一가-\xED\x9F\xBF]+";  // the last is U+D7FF
-const std::string kSigns = R"(\s?[!-/:-~！-／：-～‘-‟　-。]+)";
-const std::string kCased = R"(\s?[A-Za-zµÀ-ÖØ-öø-ƺḀ-ἕA-Z]+)";
-
-// The published steps, and their likes.
-std::vector<std::vector<SplitStep>> known_rules() {
-  return {deepseek_v3_split(),
-          {pattern(kQwen2Words)},
-          {pattern(kLlama3Words)},
-          {pattern(R"([\r\n])"),
-           pattern(kCased),
-           pattern(kSigns),
-           pattern(R"(\s+$)"),
-           pattern(kCjk),
-           {Kind::kDigits, "", true}},
-          {pattern(R"([\r\n])"), pattern(R"(\s?\p{L}+)"), pattern(R"(\s?\p{P}+)"), pattern(kCjk)},
-          {pattern(R"(\s+$)")},
-          {pattern(kDeepseekV3Words)},
-          {pattern(R"(\p{N}{1,3})")},
-          {pattern(R"([\p{L}\p{M}\-\]]{1,2})"), pattern(R"(\s)")}};
-}
-
 std::vector<std::string> pieces(const Splitter& splitter, const std::string& text) {
   std::vector<uint32_t> ends;
   splitter.split(text, ends);
@@ -73,7 +49,7 @@ std::string random_text(Draws& draws) {
 
 TEST(Splitter, CutsAsTheLibraryDoes) {
   Draws draws(1);
-  for (const std::vector<SplitStep>& rule : known_rules()) {
+  for (const std::vector<SplitStep>& rule : known_splits()) {
     const Splitter own(rule), library(rule, Splitter::Engine::kLibrary);
     ASSERT_TRUE(own.is_linear()) << rule.back().pattern;
     for (int round = 0; round < 5000; ++round) {
@@ -87,7 +63,7 @@ TEST(Splitter, CutsAsTheLibraryDoes) {
 // are left out, and so is U+180E, which some versions count as white space.
 TEST(Splitter, CutsEveryCodePointAsTheLibraryDoes) {
   const Regex unassigned(R"(\p{Cn})");
-  for (const std::vector<SplitStep>& rule : known_rules()) {
+  for (const std::vector<SplitStep>& rule : known_splits()) {
     const Splitter own(rule), library(rule, Splitter::Engine::kLibrary);
     std::string text;
     for (char32_t c = 0; c < kCodePoints; ++c) {
@@ -107,7 +83,7 @@ TEST(Splitter, LookaheadsAndLineEndsSeeTheEndOfThePiece) {
   const Splitter v3(deepseek_v3_split());
   EXPECT_EQ(pieces(v3, "a   1"), (std::vector<std::string>{"a", "   ", "1"}));
   EXPECT_EQ(pieces(v3, "a   b"), (std::vector<std::string>{"a", "  ", " b"}));
-  const Splitter ends({pattern(R"(\s+$)")});
+  const Splitter ends({split_by(R"(\s+$)")});
   EXPECT_EQ(pieces(ends, "a  \n b "), (std::vector<std::string>{"a", "  ", "\n b", " "}));
 }
 
@@ -122,14 +98,14 @@ TEST(Splitter, DigitsMayStayTogether) {
 }
 
 TEST(Splitter, OtherPatternsGoToTheLibrary) {
-  const Splitter splitter({pattern("(?<=a)b+|x*")});
+  const Splitter splitter({split_by("(?<=a)b+|x*")});
   EXPECT_FALSE(splitter.is_linear());
   EXPECT_EQ(pieces(splitter, "abbcxxb"), (std::vector<std::string>{"a", "bb", "c", "xx", "b"}));
-  EXPECT_THROW(Splitter({pattern("(a")}), Error);
+  EXPECT_THROW(Splitter({split_by("(a")}), Error);
 }
 
 TEST(Splitter, APatternThatBacktracksWithoutEndIsAnError) {
-  const Splitter splitter({pattern("(?:a+)+b")});
+  const Splitter splitter({split_by("(?:a+)+b")});
   EXPECT_EQ(pieces(splitter, "caab").size(), 2u);
   try {
     pieces(splitter, std::string(100, 'a') + "cb");
@@ -149,7 +125,7 @@ TEST(Splitter, TakesATimeProportionalToTheTextWhateverItIs) {
     texts.push_back(text + "x");  // where a search from each place may run to the end and fail
     texts.push_back(text + "\u200B");
   }
-  for (const std::vector<SplitStep>& rule : known_rules()) {
+  for (const std::vector<SplitStep>& rule : known_splits()) {
     const Splitter splitter(rule);
     for (const std::string& text : texts) {
       const Timer timer;
