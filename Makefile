@@ -39,14 +39,11 @@ vectors: ## remake tests/vectors with the published implementations (Python; ARG
 bench: build ## speed of each kernel against this machine's ceilings
 	$(FATHOM) bench $(ARGS)
 
-fuzz: ## look for inputs that break readers of foreign bytes, a minute each (Clang)
+fuzz: ## look for inputs that break readers of foreign bytes, a minute each; ARGS="SECONDS [TARGET...]" (Clang)
 	scripts/install_packages.sh scripts/packages.txt scripts/packages-develop.txt
 	cmake --preset fuzz
 	cmake --build --preset fuzz
-	for target in build-fuzz/fuzz/*_fuzz; do \
-	  name=$$(basename $$target _fuzz); mkdir -p build-fuzz/found/$$name; \
-	  $$target -max_total_time=60 -timeout=20 -artifact_prefix=build-fuzz/ build-fuzz/found/$$name fuzz/corpus/$$name || exit 1; \
-	done
+	scripts/fuzz.sh build-fuzz $(or $(ARGS),60)
 
 format: ## rewrite our sources with clang-format 14
 	scripts/install_packages.sh scripts/packages-develop.txt
