@@ -71,6 +71,7 @@ Tokenizer::Tokenizer(TokenizerSpec spec) : spec_(std::move(spec)) {
     std::string bytes = decoded_bytes(token.content, spec_.kind);
     if (bytes != token.content) added_bytes_[token.id] = std::move(bytes);
   }
+  check_merges();
   compiled_ = std::make_shared<Compiled>(spec_);
   name_control_tokens();
 }
@@ -92,6 +93,18 @@ void Tokenizer::place(int32_t id, std::string bytes, const std::string& name) {
          name, "'");
   }
   bytes_[slot] = std::move(bytes);
+}
+
+// An added token stands for the text that it was found in; merges would give it to other text.
+void Tokenizer::check_merges() const {
+  if (added_bytes_.empty()) return;
+  for (const Merge& merge : spec_.merges) {
+    const auto found = added_bytes_.find(merge.merged);
+    if (found == added_bytes_.end()) continue;
+    fail(ErrorCode::kModel, "tokenizer: merges arrive at the added token '",
+         bytes_[static_cast<size_t>(merge.merged)], "', whose symbols spell other bytes; expected ",
+         "one or the other");
+  }
 }
 
 void Tokenizer::name_control_tokens() {

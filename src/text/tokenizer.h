@@ -121,6 +121,7 @@ class Tokenizer {
   class Encoder;
 
   void place(int32_t id, std::string bytes, const std::string& name);
+  void check_merges() const;
   void name_control_tokens();
   [[noreturn]] void refuse_characters(std::string_view text, bool parse_special) const;
 

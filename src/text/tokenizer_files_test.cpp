@@ -58,6 +58,20 @@ TEST(TokenizerFiles, IdsFarBeyondTheVocabularyAreRefused) {
   EXPECT_EQ(Tokenizer::from_json(with_id(1 << 18), "", "test").vocab_size(), (1 << 18) + 1);
 }
 
+// " a" became the id of a token that is shown as the letters Ġa.
+TEST(TokenizerFiles, MergesThatArriveAtAnAddedTokenOfOtherTextAreRefused) {
+  const auto with_token = [](const std::string& left, const std::string& right) {
+    return changed([&](Json& file) {
+      file["model"]["vocab"][left + right] = 263;
+      file["model"]["merges"] = Json::array({left + " " + right});
+      file["added_tokens"].push_back(Json::object({{"id", 263}, {"content", left + right}}));
+    });
+  };
+  EXPECT_NE(refusal(with_token("Ġ", "a")).find("added token 'Ġa'"), std::string::npos);
+  const Tokenizer same = Tokenizer::from_json(with_token("a", "b"), "", "test");
+  EXPECT_EQ(same.decode(same.encode("abab")), "abab");
+}
+
 TEST(TokenizerFiles, WrittenAndReadBackAreTheSameTokenizer) {
   const std::string folder = testing::TempDir() + "tokenizer_files_test";
   std::filesystem::create_directories(folder);
