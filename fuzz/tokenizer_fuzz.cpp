@@ -140,7 +140,7 @@ void use(std::string_view bytes) {
   const std::string text = replace_invalid_utf8(input.text);
   check_text(*tokenizer, text);
   check_ids(*tokenizer, input.text);
-  check_files(*tokenizer, text);
+  if (text.size() % 4 == 0) check_files(*tokenizer, text);  // as long as all the rest
 }
 
 }  // namespace

@@ -29,10 +29,23 @@ failed=0
 # statistic LOG NAME: the last value of libFuzzer's final statistics.
 statistic() { awk -v name="stat::$2:" '$1 == name { value = $2 } END { print value + 0 }' "$1"; }
 
+# Of thousands of kept inputs, the smallest that reach what all of them reach.
+compact() {  # TARGET
+  local found="$build/found/$1"
+  [ "$(find "$found" -type f | wc -l)" -gt 5000 ] || return 0
+  rm -rf "$found.new" && mkdir "$found.new"
+  if "$build/fuzz/$1_fuzz" -merge=1 -timeout=10 "$found.new" "$found" >/dev/null 2>&1; then
+    rm -rf "$found" && mv "$found.new" "$found"
+  else
+    rm -rf "$found.new"  # an input fails now; the slice will say which
+  fi
+}
+
 slice() {  # TARGET
   local target=$1 log="$build/failed/$1.log" status=0 outcome=ok cpu
   local found="$build/found/$target"
   mkdir -p "$found"
+  compact "$target"
   cpu=$({ time "$build/fuzz/${target}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=100 \
     -print_final_stats=1 -reload=0 -dict="$source_dir/fuzz/$target.dict" -artifact_prefix="$build/failed/$target-" \
     "$found" "$source_dir/fuzz/corpus/$target" >"$log" 2>&1 || status=$?; echo "status $status" >>"$log"; } 2>&1)
