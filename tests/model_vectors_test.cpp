@@ -249,7 +249,7 @@ TEST_P(MultiTokenVectors, HeadAgreesOnStatesBeforeTheFinalNorm) {
 
 TEST_P(Fp8Vectors, SavedAsBf16HaveTheBitsOfTheReference) {
   const TemporaryFolder folder;
-  save_model(*model.decoder, nullptr, folder.path(), DType::kBF16, {"a copy", ""});
+  save_model(*model.decoder, nullptr, folder.path(), {.dtype = DType::kBF16}, {"a copy", ""});
   const SafetensorsFolder saved(folder.path());
   int compared = 0;
   for (const SafetensorEntry& entry : vectors.file.entries()) {

@@ -137,7 +137,7 @@ double worst_of_cached_steps(Device& device, const Decoder& decoder) {
 
 TEST_P(Bf16, WeightsGiveTheDistributionsOfF32) {
   const TemporaryFolder folder;
-  save_model(*decoder, nullptr, folder.path(), DType::kBF16, {"a copy", ""});
+  save_model(*decoder, nullptr, folder.path(), {.dtype = DType::kBF16}, {"a copy", ""});
   const LoadedModel rounded = load_model(folder.path(), device.memory(), WeightsFor::kInference);
   const Batch batch = text_batch(100, 2, 0);
   expect_near_f32(logits(device, *rounded.decoder, batch), batch);

@@ -192,11 +192,10 @@ TEST(Fp8Weights, PassTheCollectedCasesOfRoundedScales) {
     const Shape shape{rows, static_cast<int64_t>(weight.size()) / rows};
     const bool power_of_two = !input.at("scale_fmt").is_null();
     const TemporaryFolder folder;
-    write_weights({{"w", shape, DType::kF8E4M3,
-                    [&](int64_t row, int64_t count, float* out) {
-                      std::copy_n(weight.data() + row * shape.cols(), count * shape.cols(), out);
-                    }}},
-                  folder.path(), {.power_of_two = power_of_two});
+    const auto read = [&](int64_t row, int64_t count, float* out) {
+      std::copy_n(weight.data() + row * shape.cols(), count * shape.cols(), out);
+    };
+    write_weights({rounded_tensor("w", shape, DType::kF8E4M3, read, power_of_two)}, folder.path());
     const SafetensorsFolder written(folder.path());
     const ConstView view = file_view(written, "w", shape);
     EXPECT_EQ(view.scales.of(0, 0), static_cast<float>(expect.double_at("scale")));

@@ -18,7 +18,7 @@ struct Folder {
     Decoder decoder(config);
     decoder.allocate(*memory);
     decoder.initialize(1);
-    save_model(decoder, nullptr, place.path(), DType::kF32, {"a model", ""});
+    save_model(decoder, nullptr, place.path(), {}, {"a model", ""});
     file = place.file("model.safetensors");
   }
 
