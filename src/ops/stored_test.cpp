@@ -96,6 +96,8 @@ TEST(Stored, ProductsEqualThoseOfTheSameValuesInF32BitForBit) {
                                     {1, 40, 600},
                                     {3, 17, 130},
                                     {14, 64, 512},
+                                    {1, 200, 400},
+                                    {2, 80, 333},
                                     {70, 50, 300},
                                     {33, 400, 700}}) {
         SCOPED_TRACE(concat(version.name, " ", info(dtype).name, " ", m, "x", n, "x", k));
@@ -103,10 +105,15 @@ TEST(Stored, ProductsEqualThoseOfTheSameValuesInF32BitForBit) {
         const Tensor a = random_slice(pass.plain, m, k, DType::kF32, 1);
         Tensor got = pass.plain.empty({m, n}, DType::kF32);
         Tensor want = pass.plain.empty({m, n}, DType::kF32);
-        const Stored nt(dtype, n, k, 2, 24);
-        version.nt(nullptr, a.read(), nt.view, got.write(), false);
-        version.nt(nullptr, a.read(), nt.wide, want.write(), false);
-        EXPECT_TRUE(identical(got, want)) << "nt";
+        for (const int64_t offset : {0, 24, 32}) {
+          const Stored nt(dtype, n, k, 2, offset);
+          version.nt(nullptr, a.read(), nt.view, got.write(), false);
+          version.nt(nullptr, a.read(), nt.wide, want.write(), false);
+          EXPECT_TRUE(identical(got, want)) << "nt from " << offset;
+          version.nt(nullptr, a.read(), nt.view, got.write(), true);
+          version.nt(nullptr, a.read(), nt.wide, want.write(), true);
+          EXPECT_TRUE(identical(got, want)) << "nt added, from " << offset;
+        }
         const Stored nn(dtype, k, n, 3, 120);
         version.nn(nullptr, a.read(), nn.view, got.write(), false);
         version.nn(nullptr, a.read(), nn.wide, want.write(), false);
@@ -146,14 +153,45 @@ TEST(Stored, GroupsMeetMatricesThatLieApart) {
 TEST(Stored, CodesThatAreNoNumberMakeTheProductNone) {
   for (const Version& version : versions()) {
     for (const int64_t rows : {int64_t{1}, int64_t{40}}) {
+      for (const int64_t place : {int64_t{3 * 70 + 40}, int64_t{19 * 70}, int64_t{30 * 70 + 69}}) {
+        TestPass pass;
+        Stored b(DType::kF8E4M3, 40, 70, 2, 0);
+        b.codes[static_cast<size_t>(place)] = 0xff;
+        const Tensor a = random_slice(pass.plain, rows, 70, DType::kF32, 1);
+        Tensor c = pass.plain.empty({rows, 40}, DType::kF32);
+        version.nt(nullptr, a.read(), b.view, c.write(), false);
+        for (int64_t i = 0; i < 40; ++i) {
+          EXPECT_EQ(std::isnan(c.data<float>()[i]), i == place / 70)
+              << version.name << " column " << i;
+        }
+      }
+    }
+  }
+}
+
+// Every code there is, at every place of a vector.
+TEST(Stored, AllCodesAreWidenedExactly) {
+  for (const Version& version : versions()) {
+    for (const int64_t rows : {int64_t{1}, int64_t{40}}) {
       TestPass pass;
-      Stored b(DType::kF8E4M3, 8, 64, 2, 0);
-      b.codes[3 * 64 + 40] = 0xff;
-      const Tensor a = random_slice(pass.plain, rows, 64, DType::kF32, 1);
-      Tensor c = pass.plain.empty({rows, 8}, DType::kF32);
-      version.nt(nullptr, a.read(), b.view, c.write(), false);
-      for (int64_t i = 0; i < 8; ++i)
-        EXPECT_EQ(std::isnan(c.data<float>()[i]), i == 3) << version.name << " column " << i;
+      Stored b(DType::kF8E4M3, 256, 256, 2, 0);
+      for (int64_t r = 0; r < 256; ++r) {
+        for (int64_t c = 0; c < 256; ++c) {
+          auto code = static_cast<uint8_t>(r + c);
+          if ((code & 0x7f) == 0x7f) code = 0;
+          b.codes[static_cast<size_t>(r * 256 + c)] = code;
+        }
+      }
+      for (int64_t r = 0; r < 256; ++r) {
+        for (int64_t c = 0; c < 256; ++c)
+          b.values[static_cast<size_t>(r * 256 + c)] = stored_element(b.view, r, c);
+      }
+      const Tensor a = random_slice(pass.plain, rows, 256, DType::kF32, 1);
+      Tensor got = pass.plain.empty({rows, 256}, DType::kF32);
+      Tensor want = pass.plain.empty({rows, 256}, DType::kF32);
+      version.nt(nullptr, a.read(), b.view, got.write(), false);
+      version.nt(nullptr, a.read(), b.wide, want.write(), false);
+      EXPECT_TRUE(identical(got, want)) << version.name << " " << rows;
     }
   }
 }

@@ -79,8 +79,10 @@ class PanelProduct {
     return k * (n + 2 * kPanelColumns<V> + kStripWidth<V>);
   }
 
-  PanelProduct(const Block& p, float* memory)
+  // `next_b`: where a stored b goes on in the next part, to be brought near meanwhile; or nothing.
+  PanelProduct(const Block& p, float* memory, const Operand& next_b)
       : p_(p),
+        next_b_(next_b),
         strips_(p.m, V::kTileRows),
         strip_(memory),
         wide_(memory + kStripWidth<V> * p.k),
@@ -134,6 +136,7 @@ class PanelProduct {
       place_b(s, j, t);
       t.c = p_.c + strips_.begin(s) * p_.c_step + j;
       t.last_count = columns(j) - (vectors(j) - 1) * V::kLanes;
+      if (next_b_.data != nullptr) bring_near(s, j);
       if (p_.form == Form::kTn) {
         look_ahead(s, j, t);
         multiply_tile_of<V, AlongRows>(rows, vectors(j), t);
@@ -192,7 +195,24 @@ class PanelProduct {
     t.ahead_step = p_.b.step;
   }
 
+  // This tile's share of the lines of the next part's b.
+  void bring_near(int64_t s, int64_t j) const {
+    constexpr int64_t kLine = 64;
+    const int64_t panels = (p_.n + kPanelColumns<V> - 1) / kPanelColumns<V>;
+    const int64_t lines = (byte_size(next_b_.dtype, p_.k) + kLine - 1) / kLine;
+    const int64_t row_bytes = byte_size(next_b_.dtype, next_b_.step);
+    const int64_t tiles = strips_.count * panels;
+    const int64_t share = (p_.n * lines + tiles - 1) / tiles;
+    int64_t place = (s * panels + j / kPanelColumns<V>)*share;
+    const int64_t end = std::min(place + share, p_.n * lines);
+    for (; place < end; ++place) {
+      V::prefetch_far(static_cast<const char*>(next_b_.data) + place / lines * row_bytes +
+                      place % lines * kLine);
+    }
+  }
+
   const Block& p_;
+  const Operand next_b_;
   const Strips strips_;
   float* const strip_;
   float* const wide_;
@@ -238,7 +258,13 @@ void multiply_block(const Block& p) {
       part.n = std::min(V::kBlockColumns, p.n - j);
       part.k = std::min(block_k, p.k - k);
       part.accumulate = p.accumulate || k > 0;
-      PanelProduct<V>(part, memory).run();
+      Operand next_b;
+      if (p.form == Form::kNt && !p.b.f32()) {
+        const bool same_columns = k + block_k < p.k;
+        if (same_columns || j + V::kBlockColumns < p.n)
+          next_b = same_columns ? p.b.at(j, k + block_k) : p.b.at(j + V::kBlockColumns, 0);
+      }
+      PanelProduct<V>(part, memory, next_b).run();
     }
   }
 }

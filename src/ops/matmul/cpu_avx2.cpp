@@ -21,9 +21,10 @@ struct Widen256 {
 
   template <class T, class Widen>
   static void buffered(const T* from, int64_t count, float* to, const Widen& widen) {
+    for (; count >= kCount; count -= kCount, from += kCount, to += kCount) widen(from, to);
+    if (count == 0) return;
     T in[kCount] = {};
     float out[kCount];
-    if (count == kCount) return widen(from, to);
     std::copy_n(from, count, in);
     widen(in, out);
     std::copy_n(out, count, to);
@@ -61,6 +62,7 @@ struct Widen256 {
 struct Avx2 {
   using Vec = __m256;
   using Widen = Widen256;
+  static constexpr bool kMultipliesFewF8 = false;
   static constexpr int64_t kLanes = 8;
   static constexpr int kTileRows = 6;
   static constexpr int kFewRows = 6;
@@ -84,6 +86,7 @@ struct Avx2 {
 
   // Inlined early, or the compiler takes it for a function without effect and drops it.
   FATHOM_INLINE static void prefetch(const float* x) { _mm_prefetch(x, _MM_HINT_T0); }
+  FATHOM_INLINE static void prefetch_far(const char* x) { _mm_prefetch(x, _MM_HINT_T1); }
 
   template <class Rows>
   FATHOM_INLINE static void transpose4(const Rows& rows, Vec (&column)[4]) {

@@ -11,6 +11,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,avx2")
 
 #include "ops/matmul/block-inl.h"
+#include "ops/matmul/few_f8-inl.h"
 #include "ops/matmul/widen_avx512-inl.h"
 
 namespace fathom::products {
@@ -19,6 +20,7 @@ namespace {
 struct Avx512 {
   using Vec = __m512;
   using Widen = Widen512;
+  static constexpr bool kMultipliesFewF8 = true;
   static constexpr int64_t kLanes = 16;
   static constexpr int kTileRows = 14;
   static constexpr int kFewRows = 14;
@@ -39,6 +41,7 @@ struct Avx512 {
 
   // Inlined early, or the compiler takes it for a function without effect and drops it.
   FATHOM_INLINE static void prefetch(const float* x) { _mm_prefetch(x, _MM_HINT_T0); }
+  FATHOM_INLINE static void prefetch_far(const char* x) { _mm_prefetch(x, _MM_HINT_T1); }
 
   template <class Rows>
   FATHOM_INLINE static void transpose4(const Rows& rows, Vec (&column)[4]) {

@@ -11,7 +11,9 @@
 //   transpose4(rows, column)     lane i of column[u] = rows.at(i, 0)[u] for u < 4
 //   transpose4_part              the same for fewer than four elements, reading no others
 //
+//   prefetch, prefetch_far       bring a line into the first or second level of caches
 //   Widen                        stored weights to f32 (ops/matmul/widen-inl.h)
+//   kMultipliesFewF8             there is multiply_few_f8(block, first column) for codes as stored
 //
 // A tile adds one step of k after the other. It saturates the multiply-add units: alone it reaches
 // 95 % of their peak, whole products 80 to 92 % (matmul_bench.cpp).
@@ -303,6 +305,16 @@ FATHOM_INLINE void multiply_few(const Tile& t, Rows b) {
   sums.finish(t);
 }
 
+template <class V, int kRows>
+void multiply_few_f8(const Block& p, int64_t j);
+
+// Whether all `columns` rows of an FP8 b from `j` on, and all 16 steps from a multiple of 16 on,
+// have the same scale.
+inline bool is_few_f8(const Block& p, int64_t columns, int64_t lanes, int64_t j) {
+  return p.b.dtype == DType::kF8E4M3 && columns == lanes && (p.b.scales.row + j) % lanes == 0 &&
+         p.b.scales.column % 16 == 0;
+}
+
 // The same where b is as stored: rows of it are widened, as many as a vector has lanes and so many
 // steps as stay in the first-level cache.
 template <class V, int kRows>
@@ -311,6 +323,12 @@ void multiply_few_stored(const Block& p) {
   alignas(64) float wide[V::kLanes * kSteps];
   for (int64_t j = 0; j < p.n; j += V::kLanes) {
     const int64_t columns = std::min(V::kLanes, p.n - j);
+    if constexpr (V::kMultipliesFewF8) {
+      if (is_few_f8(p, columns, V::kLanes, j)) {
+        multiply_few_f8<V, kRows>(p, j);
+        continue;
+      }
+    }
     for (int64_t k = 0; k < p.k; k += kSteps) {
       Tile t;
       t.k = std::min(kSteps, p.k - k);
