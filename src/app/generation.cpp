@@ -31,6 +31,9 @@ int64_t max_tokens(const AnswerRequest& request, int64_t context) {
   return request.max_tokens;
 }
 
+// Of a prompt: what a pass needs beside weights and cache grows with it.
+constexpr int64_t kPieceTokens = 1024;
+
 double per_second(size_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
@@ -64,6 +67,7 @@ Answer generate_answer(const LoadedModel& model, Device& device, const AnswerReq
 
   EngineConfig config;
   config.max_sequences = 1;
+  config.max_prefill_tokens = kPieceTokens;
   config.max_tokens_per_sequence = context;
   config.cache_tokens =
       std::min(context, answer.prompt_tokens + std::max<int64_t>(job.max_tokens, 1));

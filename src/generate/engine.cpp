@@ -17,12 +17,16 @@ constexpr size_t kLeastSequences = 4;
 struct Engine::Group {
   uint64_t id = 0;
   Request request;
-  bool computed = false;  // the prompt is in the cache
+  bool admitted = false;  // pages are promised to the prompt
+  bool computed = false;  // the prompt is in the cache, all of it
   bool cancelled = false;
   PagedSequence prompt;  // shared by the samples; kept until the last one has started
   // First token of each sample, drawn when the prompt is computed.
   std::vector<std::optional<SampledToken>> first;
   int64_t started = 0, finished = 0;
+
+  // Prompt tokens that are not in the cache yet.
+  int64_t missing() const { return static_cast<int64_t>(request.prompt.size()) - prompt.length; }
 };
 
 struct Engine::Sample {
@@ -136,7 +140,7 @@ void Engine::drop(uint64_t id) {
   }
   std::erase_if(running_, [id](const auto& sample) { return sample->group->id == id; });
   for (const auto& group : waiting_) {
-    if (is_meant(group) && group->computed) release_prompt(*group);
+    if (is_meant(group) && group->admitted) release_prompt(*group);
   }
   std::erase_if(waiting_, is_meant);
   std::erase_if(started_, is_meant);
@@ -146,6 +150,7 @@ void Engine::drop(uint64_t id) {
 void Engine::release_prompt(Group& group) {
   promised_pages_ -= cache_->pages_for(static_cast<int64_t>(group.request.prompt.size()));
   cache_->release(group.prompt);
+  group.admitted = false;
 }
 
 void Engine::finish(Sample& sample, const TokenEvent& event) {
@@ -180,22 +185,30 @@ void Engine::take_token(Sample& sample, const std::optional<SampledToken>& token
   if (request.sink) request.sink(event);
 }
 
-// The first tokens after the prompts of groups [begin, end).
-std::vector<std::optional<SampledToken>> Engine::prefill_some(std::span<Group* const> groups) {
+// The next `rows[i]` prompt tokens of each group i. First tokens where the prompts then are
+// complete, else nothing.
+std::vector<std::optional<SampledToken>> Engine::prefill_some(std::span<Group* const> groups,
+                                                              std::span<const int64_t> rows) {
   Pass pass{kernels_, memory_};
   TokenLayout layout{{0}, {}, {}};
   std::vector<int32_t> ids, last_rows;
   std::vector<RowDraws> draws;
-  for (Group* group : groups) {
-    const std::vector<int32_t>& prompt = group->request.prompt;
-    ids.insert(ids.end(), prompt.begin(), prompt.end());
-    for (size_t i = 0; i < prompt.size(); ++i) layout.positions.push_back(static_cast<int32_t>(i));
+  bool complete = true;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    Group& group = *groups[i];
+    const int64_t begin = group.prompt.length, end = begin + rows[i];
+    for (int64_t at = begin; at < end; ++at) {
+      ids.push_back(group.request.prompt[static_cast<size_t>(at)]);
+      layout.positions.push_back(static_cast<int32_t>(at));
+    }
     layout.starts.push_back(static_cast<int32_t>(ids.size()));
-    layout.cached.push_back(&group->prompt);
+    layout.cached.push_back(&group.prompt);
     last_rows.push_back(static_cast<int32_t>(ids.size()) - 1);
-    draws.push_back({group->request.sampling, 0, group->request.samples});
+    draws.push_back({group.request.sampling, 0, group.request.samples});
+    complete = complete && rows[i] == group.missing();
   }
   const Tensor hidden = decoder_.forward(pass, ids, layout, cache_.get());
+  if (!complete) return {};
   const Tensor logits =
       decoder_.logits(pass, select_rows(pass, hidden, last_rows));  // [groups, vocab_size]
   return sample_tokens(pass, logits, draws);
@@ -204,25 +217,26 @@ std::vector<std::optional<SampledToken>> Engine::prefill_some(std::span<Group* c
 void Engine::prefill(const std::vector<Group*>& groups) {
   const Timer timer;
   Pass pass{kernels_, memory_};
-  std::vector<int64_t> lengths;
+  std::vector<int64_t> rows;
   for (Group* group : groups) {
-    const auto tokens = static_cast<int64_t>(group->request.prompt.size());
-    FATHOM_CHECK(cache_->extend(pass, group->prompt, tokens),
+    rows.push_back(std::min(group->missing(), config_.max_prefill_tokens));
+    FATHOM_CHECK(cache_->extend(pass, group->prompt, rows.back()),
                  "engine: the cache is full although admission counted its pages");
-    stats_.prompt_tokens += tokens;
-    lengths.push_back(tokens);
+    stats_.prompt_tokens += rows.back();
   }
-  const std::vector<RowRange> ranges = ranges_of_step(lengths);
+  const std::vector<RowRange> ranges = ranges_of_step(rows);
   const auto tokens = share_passes(ranges, [&](size_t begin, size_t end) {
-    return prefill_some(std::span(groups).subspan(begin, end - begin));
+    return prefill_some(std::span(groups).subspan(begin, end - begin),
+                        std::span(rows).subspan(begin, end - begin));
   });
   for (size_t r = 0; r < ranges.size(); ++r) {
     auto next = tokens[r].begin();
     for (size_t i = ranges[r].first; i < ranges[r].second; ++i) {
       Group& group = *groups[i];
+      group.prompt.length += rows[i];
+      if (group.missing() > 0) continue;
       group.first.assign(next, next + group.request.samples);
       next += group.request.samples;
-      group.prompt.length = static_cast<int64_t>(group.request.prompt.size());
       group.computed = true;
     }
   }
@@ -246,22 +260,34 @@ bool Engine::start_sample(Group& group) {
   return true;
 }
 
+// Whether the group fits beside what is promised already; then its prompt's pages are its own until
+// the last of its samples has started.
+bool Engine::promise_pages(Group& group) {
+  const int64_t pages = cache_->pages_for(static_cast<int64_t>(group.request.prompt.size()));
+  if (promised_pages_ + pages + reserved_pages(group) > cache_->pages()) return false;
+  promised_pages_ += pages;
+  return group.admitted = true;
+}
+
 void Engine::admit() {
   for (;;) {
-    // Compute the prompts of as many waiting groups as there are free slots, in one pass.
+    // Compute the prompts of as many waiting groups as there are free slots, in one pass. A prompt
+    // too long for a pass is computed alone, one piece in a step.
     std::vector<Group*> fresh;
     int64_t tokens = 0;
     int64_t slots = config_.max_sequences - static_cast<int64_t>(running_.size());
     for (const auto& group : waiting_) {
       if (slots <= 0) break;
-      const auto prompt = static_cast<int64_t>(group->request.prompt.size());
       if (!group->computed && !group->cancelled) {
-        const int64_t pages = cache_->pages_for(prompt);
-        const bool fits = promised_pages_ + pages + reserved_pages(*group) <= cache_->pages();
-        if (!fits || (!fresh.empty() && tokens + prompt > config_.max_prefill_tokens)) break;
-        promised_pages_ += pages;  // until the last sample of the group has started
-        tokens += prompt;
+        const bool in_pieces =
+            group->prompt.length > 0 || group->missing() > config_.max_prefill_tokens;
+        const bool fits_pass =
+            !in_pieces && tokens + group->missing() <= config_.max_prefill_tokens;
+        if (!fresh.empty() && !fits_pass) break;
+        if (!group->admitted && !promise_pages(*group)) break;
+        tokens += group->missing();
         fresh.push_back(group.get());
+        if (in_pieces) break;
       }
       slots -= group->request.samples - group->started;
     }
@@ -273,6 +299,7 @@ void Engine::admit() {
     }
 
     bool progressed = !fresh.empty();
+    const bool in_pieces = !fresh.empty() && !fresh.back()->computed;
     while (!waiting_.empty()) {
       Group& group = *waiting_.front();
       if (!group.cancelled && !group.computed) break;
@@ -284,14 +311,14 @@ void Engine::admit() {
         if (group.request.sink)
           group.request.sink({group.id, group.started, 0, 0, FinishReason::kCancelled, {}});
       }
-      if (group.computed) release_prompt(group);
+      if (group.admitted) release_prompt(group);
       started_.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
       progressed = true;
     }
     drop_finished();
     const bool room = static_cast<int64_t>(running_.size()) < config_.max_sequences;
-    if (waiting_.empty() || !room || !progressed) return;
+    if (waiting_.empty() || !room || !progressed || in_pieces) return;
   }
 }
 

@@ -55,7 +55,8 @@ struct EngineConfig {
   int64_t max_sequences = 64;  // slots: samples that run at once
   int64_t page_tokens = 16;
   int64_t max_tokens_per_sequence = 0;  // prompt + output; 0: the model's max_position_embeddings
-  int64_t max_prefill_tokens = 4096;    // prompt tokens of one pass, at least one prompt
+  int64_t max_prefill_tokens = 4096;    // prompt tokens of one pass; a longer prompt is computed in
+                                        // pieces, one in a step
   int64_t cache_tokens = 0;             // capacity; 0: enough for max_sequences full sequences
 };
 
@@ -102,7 +103,9 @@ class Engine {
 
   void admit();
   void prefill(const std::vector<Group*>& groups);
-  std::vector<std::optional<SampledToken>> prefill_some(std::span<Group* const> groups);
+  std::vector<std::optional<SampledToken>> prefill_some(std::span<Group* const> groups,
+                                                        std::span<const int64_t> rows);
+  bool promise_pages(Group& group);
   bool start_sample(Group& group);
   void decode();
   struct Decoded {
