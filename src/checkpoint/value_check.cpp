@@ -3,9 +3,9 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <limits>
 #include <optional>
 #include <vector>
@@ -86,80 +86,90 @@ void read_ahead(std::span<const std::byte> bytes) {
        " is not ", expected, "\n      fix: the file is damaged; fetch it again");
 }
 
-class Reader {
- public:
-  Reader(const SafetensorsFolder& weights, const ByteProgress& progress)
-      : weights_(weights), progress_(progress) {
-    for (const auto& [name, at] : weights.tensors()) order_.push_back({&name, &at});
-    // As the files hold them: disks read best forwards.
-    std::sort(order_.begin(), order_.end(), [](const Tensor& a, const Tensor& b) {
-      return std::pair(a.at->file, a.at->entry->begin) < std::pair(b.at->file, b.at->entry->begin);
-    });
-  }
-
-  void run() {
-    for (const Tensor& tensor : order_) {
-      const std::span<const std::byte> bytes = tensor.at->file->bytes(*tensor.at->entry);
-      const std::optional<Lanes> lanes = lanes_of(tensor.at->entry->dtype);
-      if (lanes) check(tensor, bytes, *lanes);
-      if (tensor.name->ends_with("_scale_inv")) check_scales(tensor, bytes);
-      done_ += bytes.size();
-      if (progress_) progress_(done_, weights_.total_bytes());
-    }
-  }
-
- private:
-  struct Tensor {
-    const std::string* name;
-    const SafetensorsFolder::Location* at;
-  };
-
-  void check(const Tensor& tensor, std::span<const std::byte> bytes, const Lanes& lanes) const {
-    for (uint64_t round = 0; round < bytes.size(); round += kRound) {
-      const auto here = bytes.subspan(round, std::min(kRound, bytes.size() - round));
-      const uint64_t found = first_wrong_of(here, lanes);
-      if (found != kNone)
-        refuse_value(*tensor.at, *tensor.name, (round + found) / lanes.bytes, "a finite number");
-      if (progress_) progress_(done_ + round, weights_.total_bytes());
-    }
-  }
-
-  // By all threads, in pieces.
-  static uint64_t first_wrong_of(std::span<const std::byte> bytes, const Lanes& lanes) {
-    std::atomic<uint64_t> first{kNone};
-    const auto pieces = static_cast<int64_t>((bytes.size() + kPiece - 1) / kPiece);
-    share_tasks(pieces, [&](int64_t piece, int) {
-      const uint64_t begin = static_cast<uint64_t>(piece) * kPiece;
-      const auto here = bytes.subspan(begin, std::min(kPiece, bytes.size() - begin));
-      read_ahead(here);
-      const uint64_t found = first_wrong(here, lanes);
-      if (found == kNone) return;
-      uint64_t known = first.load();
-      while (begin + found < known && !first.compare_exchange_weak(known, begin + found)) {
-      }
-    });
-    return first.load();
-  }
-
-  static void check_scales(const Tensor& tensor, std::span<const std::byte> bytes) {
-    for (uint64_t at = 0; at + sizeof(float) <= bytes.size(); at += sizeof(float)) {
-      float scale;
-      std::memcpy(&scale, bytes.data() + at, sizeof scale);
-      if (!(scale > 0))
-        refuse_value(*tensor.at, *tensor.name, at / sizeof(float), "a factor above 0");
-    }
-  }
-
-  const SafetensorsFolder& weights_;
-  const ByteProgress& progress_;
-  std::vector<Tensor> order_;
-  uint64_t done_ = 0;
+struct NamedTensor {
+  const std::string* name;
+  const SafetensorsFolder::Location* at;
+  std::optional<Lanes> lanes;
 };
+
+// Bytes of one tensor that one thread looks at.
+struct Piece {
+  const NamedTensor* tensor;
+  uint64_t begin;
+  std::span<const std::byte> bytes;
+};
+
+// As the files hold them: disks read best forwards.
+std::vector<NamedTensor> in_file_order(const SafetensorsFolder& weights) {
+  std::vector<NamedTensor> order;
+  for (const auto& [name, at] : weights.tensors())
+    order.push_back({&name, &at, lanes_of(at.entry->dtype)});
+  std::sort(order.begin(), order.end(), [](const NamedTensor& a, const NamedTensor& b) {
+    return std::pair(a.at->file, a.at->entry->begin) < std::pair(b.at->file, b.at->entry->begin);
+  });
+  return order;
+}
+
+std::vector<Piece> cut(const std::vector<NamedTensor>& tensors) {
+  std::vector<Piece> pieces;
+  for (const NamedTensor& tensor : tensors) {
+    const std::span<const std::byte> bytes = tensor.at->file->bytes(*tensor.at->entry);
+    for (uint64_t at = 0; at < bytes.size(); at += kPiece)
+      pieces.push_back({&tensor, at, bytes.subspan(at, std::min(kPiece, bytes.size() - at))});
+  }
+  return pieces;
+}
+
+void check_piece(const Piece& piece) {
+  const NamedTensor& tensor = *piece.tensor;
+  read_ahead(piece.bytes);
+  if (tensor.lanes) {
+    const uint64_t found = first_wrong(piece.bytes, *tensor.lanes);
+    if (found != kNone) {
+      refuse_value(*tensor.at, *tensor.name, (piece.begin + found) / tensor.lanes->bytes,
+                   "a finite number");
+    }
+  }
+  if (!tensor.name->ends_with("_scale_inv")) return;
+  for (uint64_t at = 0; at + sizeof(float) <= piece.bytes.size(); at += sizeof(float)) {
+    float scale;
+    std::memcpy(&scale, piece.bytes.data() + at, sizeof scale);
+    if (scale > 0) continue;
+    refuse_value(*tensor.at, *tensor.name, (piece.begin + at) / sizeof(float), "a factor above 0");
+  }
+}
+
+// By all threads; the error of the first piece that has one.
+void check_pieces(std::span<const Piece> pieces) {
+  std::vector<std::exception_ptr> errors(pieces.size());
+  share_tasks(static_cast<int64_t>(pieces.size()), [&](int64_t i, int) {
+    try {
+      check_piece(pieces[static_cast<size_t>(i)]);
+    } catch (const Error&) {
+      errors[static_cast<size_t>(i)] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
 
 }  // namespace
 
 void check_values(const SafetensorsFolder& weights, const ByteProgress& progress) {
-  Reader(weights, progress).run();
+  const std::vector<NamedTensor> tensors = in_file_order(weights);
+  const std::vector<Piece> pieces = cut(tensors);
+  const uint64_t total = weights.total_bytes();
+  uint64_t done = 0;
+  for (size_t begin = 0; begin < pieces.size();) {
+    size_t end = begin;
+    uint64_t bytes = 0;
+    while (end < pieces.size() && bytes < kRound) bytes += pieces[end++].bytes.size();
+    check_pieces(std::span(pieces).subspan(begin, end - begin));
+    done += bytes;
+    if (progress) progress(done, total);
+    begin = end;
+  }
 }
 
 }  // namespace fathom
