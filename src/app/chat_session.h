@@ -2,8 +2,8 @@
 //
 // Prompts, hints and results of commands go to standard error; standard output has the model's
 // words alone. A terminal gets keys to edit the line and a history. Ctrl-C stops an answer, not the
-// program; at the prompt it drops what was typed, and ends the conversation where nothing was, as
-// Ctrl-D does. Threads: one (the compute thread).
+// program; at the prompt it drops what was typed, and twice in a row where nothing was it ends the
+// conversation, as Ctrl-D does. Threads: one (the compute thread).
 #pragma once
 
 #include <cstdint>

@@ -38,6 +38,26 @@ talk '1+2=?\n/regen\n/undo\n/undo\n' --temp 0 -n 6
 same "$(sed -n 1p out)" "$(sed -n 2p out)"
 says err 'nothing to take back'
 
+# More of them: files, the template, speed after each answer.
+printf '1+2=?\n' >question
+talk '/read question\n/save said.json\n/show template\n/show license\n/ctx\n/set verbose\n/regen\n/read nowhere\n/load nowhere\n/image a\n' --temp 0 -n 6
+same "$(sed -n 1p out)" "$(sed -n 2p out)"
+for text in 'Saved said.json' 'for message in messages' 'holds no LICENSE' ' of 256 tokens' 'tokens/s' 'opening nowhere' \
+  'no such folder: nowhere' 'reads text alone'; do
+  says err "$text"
+done
+same "$("$fathom" template sums --messages said.json --no-generation-prompt </dev/null | head -n 1)" \
+  "<｜begin▁of▁sentence｜><｜User｜>1+2=?<｜Assistant｜>$(sed -n 1p out)<｜end▁of▁sentence｜>"
+"$fathom" init --preset v3-nano --tokenizer 'characters:0123456789+-=? ' --seed 2 --out others >/dev/null
+talk '1+2=?\n/load others\n1+2=?\n' --temp 0 -n 6
+same "$(sed -n 2p out)" "$("$fathom" run others '1+2=?' --temp 0 -n 6 </dev/null)"
+
+# What a model wrote goes into the next question as the ids that it chose, be they text or not.
+"$fathom" init --preset llm-nano --tokenizer bytes --out bytes >/dev/null
+printf 'ab\nab\n' | "$fathom" chat bytes --seed 1 -n 40 --output json >out 2>err
+of() { sed -n "$1p" out | sed -nE "s/.*\"$2\":([0-9]+).*/\1/p"; }
+same "$(of 2 prompt_tokens)" "$(($(of 1 prompt_tokens) + $(of 1 completion_tokens) + 5))"
+
 # Characters that the model cannot read are named; the conversation goes on.
 talk 'hi\n1+2=?\n' --seed 4 -n 12
 says err "'h'"

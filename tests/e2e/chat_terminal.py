@@ -146,7 +146,7 @@ def test_several_lines_make_one_question():
     same(terminal.end(), (0, True))
 
 
-def test_ctrl_c_drops_what_was_typed_and_ends_where_nothing_was():
+def test_ctrl_c_drops_what_was_typed_and_twice_ends_where_nothing_was():
     terminal = chat('sums')
     for _ in range(3):
         terminal.send('7+7')
@@ -155,7 +155,68 @@ def test_ctrl_c_drops_what_was_typed_and_ends_where_nothing_was():
         terminal.prompt()
     same(answer_of(terminal.ask('1+2=?')), run('sums', '1+2=?'))
     terminal.send(CTRL_C)
+    terminal.expect('so does Ctrl-C once more')
+    terminal.prompt()
+    same(answer_of(terminal.ask('1+2=?')), run('sums', '1+2=?'))  # which begins the count anew
+    terminal.send(CTRL_C)
+    terminal.expect('so does Ctrl-C once more')
+    terminal.prompt()
+    terminal.send(CTRL_C)
     same(terminal.end(), (130, True))
+
+
+def test_keys_with_modifiers_leave_nothing_in_the_line():
+    terminal = chat('sums')
+    ctrl_left, ctrl_right, end, f12, mouse = b'\x1b[1;5D', b'\x1b[1;5C', b'\x1b[4~', b'\x1b[24~', b'\x1b[<0;12;3M'
+    keys = b'+2=?' + HOME + b'1' + f12 + mouse + ctrl_right + ctrl_left + end + b'\x1b[1;5H' + b'9' + b'\x7f'
+    same(answer_of(terminal.ask(keys)), run('sums', '1+2=?'))
+    same(answer_of(terminal.ask(b'x1+2=?' + HOME + b'\x1b[3~')), run('sums', '1+2=?'))  # Delete
+    terminal.send(CTRL_D)
+    same(terminal.end(), (0, True))
+
+
+def test_a_paste_is_one_question_whatever_is_in_it():
+    terminal = chat('sums')
+    same(answer_of(terminal.ask(b'\x1b[200~1+2\x1b[A\x07\x1b[201~=?')), 'tokenizer: the vocabulary has no token for '
+         "'[' (U+005B), 'A' (U+0041); it knows 15 characters. Remove or replace them, or use a byte tokenizer")
+    same(answer_of(terminal.ask(b'\x1b[200~1+2\x1b[201~=?')), run('sums', '1+2=?'))
+    terminal.send(b'\x1b[200~1+\r\n2\x1b[201~=?\r')
+    terminal.expect(re.escape('U+000A'))  # of the whole question: the line end did not end it
+    terminal.prompt()
+    assert b'\x1b[?2004h' in terminal.seen and b'\x1b[?2004l' in terminal.seen
+    terminal.send(CTRL_D)
+    same(terminal.end(), (0, True))
+
+
+def test_lines_are_remembered_from_chat_to_chat():
+    state = os.path.join(os.getcwd(), 'state')
+    for keys in (b'7+9=?', UP):
+        terminal = chat('sums', XDG_STATE_HOME=state)
+        same(answer_of(terminal.ask(keys)), run('sums', '7+9=?'))
+        terminal.send(CTRL_D)
+        same(terminal.end(), (0, True))
+    same(open(state + '/fathom/history').read(), '7+9=?\n7+9=?\n')
+    terminal = chat('sums', XDG_STATE_HOME=state, FATHOM_NOHISTORY='1')
+    terminal.send(UP + b'1+2=?\r')
+    terminal.expect('\n')
+    same(answer_of(terminal.prompt()), run('sums', '1+2=?'))
+    terminal.send(CTRL_D)
+    same(terminal.end(), (0, True))
+
+
+def test_tab_completes_and_ctrl_g_edits():
+    with open('question.txt', 'w') as file:
+        file.write('1+2=?\n')
+    terminal = chat('sums', EDITOR='sed -i s/7/1/')
+    same(answer_of(terminal.ask('/rea\tquesti\t')), run('sums', '1+2=?'))
+    terminal.send('7+2=?\x07')
+    terminal.expect('>>> ')  # drawn anew
+    same(answer_of(terminal.ask('')), run('sums', '1+2=?'))
+    terminal.send('7+9=?\r')
+    terminal.prompt()
+    same(answer_of(terminal.ask('/edit')), run('sums', '1+9=?'))
+    terminal.send(CTRL_D)
+    same(terminal.end(), (0, True))
 
 
 def test_ctrl_c_stops_an_answer_and_not_the_program():
