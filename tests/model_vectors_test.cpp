@@ -154,6 +154,19 @@ std::vector<double> multi_token_logits(Device& device, const Decoder& decoder,
       decoder.logits(pass, decoder.multi_token_forward(pass, states.multi_token, rows)));
 }
 
+// A step whose loss is that of the multi-token head.
+StepOptions head_alone() {
+  StepOptions options;
+  options.mtp_weight = 1;
+  options.objective = [](size_t) -> TokenObjective {
+    return [](std::span<const int32_t>, std::span<const double>, std::span<double> derivative) {
+      std::fill(derivative.begin(), derivative.end(), 0.0);
+      return 0.0;
+    };
+  };
+  return options;
+}
+
 void expect_logits(const std::vector<double>& got, const std::vector<double>& expected) {
   EXPECT_LE(worst_difference(got, expected), 1e-4 * largest(expected));
 }
@@ -170,8 +183,16 @@ class ModelVectors : public ::testing::TestWithParam<const char*> {
   LoadedModel model;
 };
 
-class TrainedVectors : public ModelVectors {};     // the cases with gradients and training losses
-class MultiTokenVectors : public ModelVectors {};  // the cases with a multi-token head
+class TrainedVectors : public ModelVectors {};  // the cases with gradients and training losses
+// The cases with a multi-token head.
+class MultiTokenVectors : public ModelVectors {
+ protected:
+  ModelConfig with_states_before_norm() const {
+    ModelConfig config = model.config();
+    config.mtp_hidden_state = "before_norm";
+    return config;
+  }
+};
 class MultiTokenGradients : public ModelVectors {};
 class Fp8Vectors : public ModelVectors {};  // the cases whose matrices are FP8 codes with scales
 
@@ -234,9 +255,7 @@ TEST_P(MultiTokenVectors, HeadAgrees) {
 }
 
 TEST_P(MultiTokenVectors, HeadAgreesOnStatesBeforeTheFinalNorm) {
-  ModelConfig config = model.config();
-  config.mtp_hidden_state = "before_norm";
-  Decoder decoder(config);
+  Decoder decoder(with_states_before_norm());
   decoder.allocate(device.memory());
   load_weights(decoder, SafetensorsFolder(vectors.folder));
   const std::vector<int32_t> ids = vectors.ints("ids");
@@ -245,6 +264,41 @@ TEST_P(MultiTokenVectors, HeadAgreesOnStatesBeforeTheFinalNorm) {
   expect_logits(multi_token_logits(device, decoder, ids), before);
   EXPECT_GT(worst_difference(before, after), 0.1 * largest(after));  // they tell one from the other
   expect_logits(logits_of(device, decoder, ids), vectors.floats("logits"));
+}
+
+// Of ids[i + 2] from the logits of row i.
+double mean_loss_ahead(const std::vector<double>& logits, const std::vector<int32_t>& ids) {
+  const size_t rows = ids.size() - 2, vocab = logits.size() / (ids.size() - 1);
+  double sum = 0;
+  for (size_t r = 0; r < rows; ++r) {
+    const double* row = logits.data() + r * vocab;
+    double total = 0;
+    for (size_t i = 0; i < vocab; ++i) total += std::exp(row[i]);
+    sum += std::log(total) - row[ids[r + 2]];
+  }
+  return sum / static_cast<double>(rows);
+}
+
+// Training and evaluation read the same states; the final norm has no part in a head's loss that
+// passes it by.
+TEST_P(MultiTokenVectors, TrainsOnStatesBeforeTheFinalNorm) {
+  Decoder decoder(with_states_before_norm());
+  decoder.allocate(device.memory());
+  load_weights(decoder, SafetensorsFolder(vectors.folder));
+  const std::vector<int32_t> ids = vectors.ints("ids");
+  const double loss = mean_loss_ahead(vectors.floats("mtp_logits_before_norm"), ids);
+  const Batch batch = batch_of(ids, 1, 1, false);
+  Trainer trainer(device.kernels(), device.memory(), decoder, {});
+  EXPECT_NEAR(trainer.evaluate({batch}).mtp_loss, loss, 1e-4);
+  EXPECT_NEAR(trainer.accumulate({batch}, head_alone()).mtp_loss, loss, 1e-4);
+  int compared = 0;
+  for (const Parameter* p : decoder.parameters()) {
+    const bool head = p->name == "model.layers.2.hnorm.weight";
+    if (!head && p->name != "model.norm.weight") continue;
+    EXPECT_EQ(largest(part_gradient(*p, p->parts.front())) > 0, head) << p->name;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 2);
 }
 
 TEST_P(Fp8Vectors, SavedAsBf16HaveTheBitsOfTheReference) {
@@ -284,16 +338,8 @@ TEST_P(StoredVectors, LogitsAndGreedyTokensAgree) {
 
 TEST_P(MultiTokenGradients, Agree) {
   Trainer trainer(device.kernels(), device.memory(), *model.decoder, {});
-  StepOptions options;
-  options.mtp_weight = 1;
-  options.objective = [](size_t) -> TokenObjective {  // the head's loss alone
-    return [](std::span<const int32_t>, std::span<const double>, std::span<double> derivative) {
-      std::fill(derivative.begin(), derivative.end(), 0.0);
-      return 0.0;
-    };
-  };
   const StepReport report =
-      trainer.accumulate({batch_of(vectors.ints("ids"), 1, 1, false)}, options);
+      trainer.accumulate({batch_of(vectors.ints("ids"), 1, 1, false)}, head_alone());
   EXPECT_GT(report.mtp_loss, 0);
   expect_gradients(*model.decoder, vectors, "mtp_gradient.", false);
 }
