@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares logits far into long contexts: Fathom against transformers, on tiny random models.
 
-  long_positions.py --fathom build/fathom [NAME...] [--tokens 40000]
+  long_positions.py --fathom build/fathom [NAME...] [--tokens 40064]
 
 The shapes are those of `cases.py`; rotary settings and context lengths are the published ones, so
 that positions cross the length of pre-training. Nothing is stored: each model is written to a
@@ -113,7 +113,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(MODELS)}; default: all")
     parser.add_argument("--fathom", type=pathlib.Path, required=True, help="the program")
-    parser.add_argument("--tokens", type=int, default=40000, help="longest prompt; default 40000")
+    parser.add_argument("--tokens", type=int, default=40064, help="longest prompt; default 40064")
     parser.add_argument("--bar", type=float, default=1e-4,
                         help="error allowed, relative to the largest logit; default %(default)s")
     options = parser.parse_args()
