@@ -4,7 +4,7 @@
 # Each target (all, unless some are named) runs for SECONDS and goes on where its last slice ended:
 #   BUILD_FOLDER/found/TARGET   inputs that reached new code; the committed ones in fuzz/corpus/TARGET are tried, too
 #   BUILD_FOLDER/ledger.tsv     a line a slice: day and time, commit, target, executions, CPU seconds, inputs, outcome
-#   BUILD_FOLDER/failed         inputs that crashed a target, leaked, took over 10 s or asked for over 100 MB at once
+#   BUILD_FOLDER/failed         inputs that crashed a target, leaked, took over 30 s or asked for over 100 MB at once
 # A slice that is ended early (Ctrl-C, or SIGUSR1 to the target's process) is counted like any other. Exit status 1
 # where an input failed. Such an input belongs in fuzz/corpus/TARGET, with the repair.
 set -u
@@ -34,7 +34,7 @@ compact() {  # TARGET
   local found="$build/found/$1"
   [ "$(find "$found" -type f | wc -l)" -gt 5000 ] || return 0
   rm -rf "$found.new" && mkdir "$found.new"
-  if "$build/fuzz/$1_fuzz" -merge=1 -timeout=10 "$found.new" "$found" >/dev/null 2>&1; then
+  if "$build/fuzz/$1_fuzz" -merge=1 -timeout=30 "$found.new" "$found" >/dev/null 2>&1; then
     rm -rf "$found" && mv "$found.new" "$found"
   else
     rm -rf "$found.new"  # an input fails now; the slice will say which
@@ -46,7 +46,7 @@ slice() {  # TARGET
   local found="$build/found/$target"
   mkdir -p "$found"
   compact "$target"
-  cpu=$({ time "$build/fuzz/${target}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=100 \
+  cpu=$({ time "$build/fuzz/${target}_fuzz" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=2048 -malloc_limit_mb=100 \
     -print_final_stats=1 -reload=0 -dict="$source_dir/fuzz/$target.dict" -artifact_prefix="$build/failed/$target-" \
     "$found" "$source_dir/fuzz/corpus/$target" >"$log" 2>&1 || status=$?; echo "status $status" >>"$log"; } 2>&1)
   status=$(awk '$1 == "status" { print $2 }' "$log" | tail -n 1)

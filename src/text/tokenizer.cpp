@@ -63,6 +63,12 @@ Tokenizer::Tokenizer(TokenizerSpec spec) : spec_(std::move(spec)) {
     place(entry.id, decoded_bytes(entry.symbol, spec_.kind), entry.symbol);
   }
   for (const AddedToken& token : spec_.added_tokens) {
+    // The search takes as many steps for a byte of text; published ones have up to 40 bytes.
+    constexpr size_t kLongest = 1024;
+    if (token.content.size() > kLongest) {
+      fail(ErrorCode::kModel, "tokenizer: the added token with id ", token.id, " has ",
+           token.content.size(), " bytes; expected at most ", kLongest);
+    }
     place(token.id, token.content, token.content);
     if (!added_ids_.emplace(token.content, token.id).second) {
       fail(ErrorCode::kModel, "tokenizer: the added token '", token.content, "' is listed twice");

@@ -58,6 +58,18 @@ TEST(TokenizerFiles, IdsFarBeyondTheVocabularyAreRefused) {
   EXPECT_EQ(Tokenizer::from_json(with_id(1 << 18), "", "test").vocab_size(), (1 << 18) + 1);
 }
 
+// Text of that letter took a million steps for each byte.
+TEST(TokenizerFiles, AddedTokensOfAMegabyteAreRefused) {
+  const auto with_bytes = [](size_t bytes) {
+    return changed([&](Json& file) {
+      const std::string content = std::string(bytes - 1, 'a') + "b";
+      file["added_tokens"].push_back(Json::object({{"id", 263}, {"content", content}}));
+    });
+  };
+  EXPECT_NE(refusal(with_bytes(1'000'000)).find("has 1000000 bytes"), std::string::npos);
+  EXPECT_EQ(refusal(with_bytes(1024)), "not refused");
+}
+
 // " a" became the id of a token that is shown as the letters Ġa.
 TEST(TokenizerFiles, MergesThatArriveAtAnAddedTokenOfOtherTextAreRefused) {
   const auto with_token = [](const std::string& left, const std::string& right) {
