@@ -10,6 +10,7 @@
 #include "app/sampling_flags.h"
 #include "app/terminal.h"
 #include "base/stop.h"
+#include "text/fill_in_middle.h"
 
 namespace fathom {
 namespace {

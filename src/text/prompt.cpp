@@ -6,115 +6,11 @@
 #include "base/error.h"
 #include "io/files.h"
 #include "text/chat.h"
+#include "text/message_values.h"
 #include "text/prompt_formats.h"
 
 namespace fathom {
 namespace {
-
-// Stands for the text of an answer that is to be continued; the prompt ends where it begins.
-constexpr std::string_view kCutText = "\uFFFC";
-
-using Variables = std::vector<std::pair<std::string, jinja::Value>>;
-
-jinja::Value make_dict(Variables members) {
-  auto box = std::make_shared<jinja::DictBox>();
-  for (auto& [key, value] : members) {
-    box->depth = std::max(box->depth, 1 + value.depth());
-    box->entries.emplace_back(jinja::Value::string(std::move(key)), std::move(value));
-  }
-  return jinja::Value(std::shared_ptr<const jinja::DictBox>(std::move(box)));
-}
-
-jinja::Value make_list(std::vector<jinja::Value> items) {
-  auto box = std::make_shared<jinja::ListBox>();
-  for (const jinja::Value& item : items) box->depth = std::max(box->depth, 1 + item.depth());
-  box->items = std::move(items);
-  return jinja::Value(std::shared_ptr<const jinja::ListBox>(std::move(box)));
-}
-
-jinja::Value input_text(const std::string& text) {
-  return jinja::Value::string(MarkedText(text, kInputMark));
-}
-
-// An assistant's text, in which the marks of thinking are marks.
-jinja::Value answer_text(const std::string& content) {
-  MarkedText text(content, kInputMark);
-  for (const std::string_view token : {kThinkToken, kEndThinkToken}) {
-    for (size_t at = content.find(token); at != std::string::npos;
-         at = content.find(token, at + 1)) {
-      text.trust(at, at + token.size());
-    }
-  }
-  return jinja::Value::string(std::move(text));
-}
-
-std::shared_ptr<const jinja::DictBox> parsed_object(const std::string& text) {
-  try {
-    const Json json = parse_json(text, "arguments");
-    if (!json.is_object()) return nullptr;
-    const jinja::Value value = jinja::Value::from_json(json, kInputMark);
-    return std::make_shared<const jinja::DictBox>(
-        jinja::DictBox{value.dict().entries, value.depth(), nullptr, {}});
-  } catch (const Error&) {
-    return nullptr;  // models write what is no JSON
-  }
-}
-
-// Templates take the arguments of a call as text or as a mapping; this is both.
-jinja::Value arguments_value(const Json& arguments) {
-  if (arguments.is_string()) {
-    auto box = std::make_shared<jinja::StringBox>();
-    box->text = MarkedText(arguments.as_string(), kInputMark);
-    box->spelled = parsed_object(arguments.as_string());
-    return jinja::Value(std::shared_ptr<const jinja::StringBox>(std::move(box)));
-  }
-  const jinja::Value value = jinja::Value::from_json(arguments, kInputMark);
-  auto spelling = std::make_shared<jinja::StringBox>();
-  spelling->text = jinja::to_json(value, {}, std::string::npos);
-  auto box = std::make_shared<jinja::DictBox>();
-  box->entries = value.dict().entries;
-  box->depth = value.depth();
-  box->spelling = std::move(spelling);
-  return jinja::Value(std::shared_ptr<const jinja::DictBox>(std::move(box)));
-}
-
-jinja::Value call_value(const ToolCall& call) {
-  Variables members;
-  if (!call.id.empty()) members.emplace_back("id", input_text(call.id));
-  members.emplace_back("type", jinja::Value::string("function"));
-  members.emplace_back("function", make_dict({{"name", input_text(call.name)},
-                                              {"arguments", arguments_value(call.arguments)}}));
-  return make_dict(std::move(members));
-}
-
-jinja::Value message_value(const Message& message, bool cut) {
-  Variables members;
-  members.emplace_back("role", jinja::Value::string(message.role));
-  if (cut) {
-    members.emplace_back(
-        "content", jinja::Value::string(MarkedText(std::string(kCutText), kInputMark | kCutMark)));
-  } else if (message.no_content) {
-    members.emplace_back("content", jinja::Value());
-  } else {
-    const bool answer = message.role == "assistant";
-    members.emplace_back("content",
-                         answer ? answer_text(message.content) : input_text(message.content));
-  }
-  if (!message.reasoning_content.empty() && !cut) {
-    members.emplace_back("reasoning_content", input_text(message.reasoning_content));
-  }
-  if (!message.tool_calls.empty()) {
-    std::vector<jinja::Value> calls;
-    for (const ToolCall& call : message.tool_calls) calls.push_back(call_value(call));
-    members.emplace_back("tool_calls", make_list(std::move(calls)));
-  }
-  if (!message.tool_call_id.empty()) {
-    members.emplace_back("tool_call_id", input_text(message.tool_call_id));
-  }
-  if (!message.name.empty()) members.emplace_back("name", input_text(message.name));
-  if (message.prefix) members.emplace_back("prefix", jinja::Value(true));
-  return make_dict(std::move(members));
-}
 
 // The last place where the template itself wrote `token`.
 size_t rfind_own(const MarkedText& text, std::string_view token) {
@@ -495,68 +391,6 @@ void PromptFormat::append_piece(const MarkedText& text, const std::vector<Messag
 void PromptFormat::encode(const MarkedText& text, const std::vector<Message>& messages,
                           std::vector<int32_t>& ids) const {
   append_piece(text, messages, false, 0, text.size(), ids);
-}
-
-namespace {
-
-struct FillMarkers {
-  std::string_view begin, hole, end;
-};
-constexpr FillMarkers kFillMarkers[] = {
-    {"<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"},
-    // The Qwen parents: prefix, then suffix, then the middle, under their own names.
-    {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"},
-};
-
-const FillMarkers* fill_markers(const Tokenizer& tokenizer) {
-  for (const FillMarkers& markers : kFillMarkers) {
-    if (tokenizer.added_token_id(markers.begin) && tokenizer.added_token_id(markers.hole) &&
-        tokenizer.added_token_id(markers.end)) {
-      return &markers;
-    }
-  }
-  return nullptr;
-}
-
-}  // namespace
-
-bool can_fill_in_middle(const Tokenizer& tokenizer) { return fill_markers(tokenizer) != nullptr; }
-
-std::vector<int32_t> fill_in_middle_prompt(const Tokenizer& tokenizer, std::string_view prefix,
-                                           std::string_view suffix) {
-  const FillMarkers* markers = fill_markers(tokenizer);
-  if (markers == nullptr) {
-    fail(ErrorCode::kModel, "This model does not support suffix completion: its tokenizer has no ",
-         kFillMarkers[0].begin, ", ", kFillMarkers[0].hole, " and ", kFillMarkers[0].end);
-  }
-  std::vector<int32_t> ids;
-  if (tokenizer.control().bos) ids.push_back(*tokenizer.control().bos);
-  const auto marker = [&](std::string_view token) {
-    ids.push_back(*tokenizer.added_token_id(token));
-  };
-  const auto text = [&](std::string_view part) {
-    const std::vector<int32_t> piece = tokenizer.encode(part);
-    ids.insert(ids.end(), piece.begin(), piece.end());
-  };
-  marker(markers->begin);
-  text(prefix);
-  marker(markers->hole);
-  text(suffix);
-  marker(markers->end);
-  return ids;
-}
-
-std::vector<int32_t> fill_in_middle_stops(const Tokenizer& tokenizer) {
-  std::vector<int32_t> ids;
-  const auto add = [&](std::string_view token) {
-    if (const auto id = tokenizer.added_token_id(token)) ids.push_back(*id);
-  };
-  for (const FillMarkers& markers : kFillMarkers) {
-    for (const std::string_view token : {markers.begin, markers.hole, markers.end}) add(token);
-  }
-  add("<|EOT|>");
-  if (const auto eos = tokenizer.control().eos) ids.push_back(*eos);
-  return ids;
 }
 
 }  // namespace fathom

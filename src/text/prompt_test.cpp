@@ -6,6 +6,7 @@
 
 #include "io/testing.h"
 #include "text/chat.h"
+#include "text/fill_in_middle.h"
 #include "text/prompt_formats.h"
 #include "text/prompt_testing.h"
 #include "text/tokenizer_presets.h"
