@@ -8,6 +8,7 @@
 #include "text/chat.h"
 #include "text/message_values.h"
 #include "text/prompt_formats.h"
+#include "text/tool_calls.h"
 
 namespace fathom {
 namespace {
@@ -133,6 +134,11 @@ bool PromptFormat::shows_tools() const {
 }
 
 ToolSyntax PromptFormat::tool_syntax() const {
+  const auto writes = [&](std::string_view token) {
+    return tokenizer_->added_token_id(token) && source().find(token) != std::string::npos;
+  };
+  if (writes(kDsmlToken)) return ToolSyntax::kDsml;
+  if (writes(kHermesCallToken)) return ToolSyntax::kHermes;
   if (!tokenizer_->added_token_id("<｜tool▁sep｜>")) return ToolSyntax::kNone;
   if (source().find("```json") != std::string::npos) return ToolSyntax::kFenced;
   if (source().find("<｜tool▁sep｜>") != std::string::npos) return ToolSyntax::kPlain;

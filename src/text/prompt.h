@@ -29,6 +29,8 @@ enum class ToolSyntax {
   kNone,
   kFenced,  // V3, R1-0528: function, name, then the arguments in a ```json fence
   kPlain,   // V3.1: name and arguments
+  kDsml,    // V3.2: elements for calls and their parameters (text/tool_calls.h)
+  kHermes,  // a JSON object with name and arguments
 };
 
 struct PromptOptions {

@@ -65,6 +65,15 @@ ReplyParser::ReplyParser(const Tokenizer& tokenizer, const ReplyForm& form)
   reasoning_.newlines_only = true;
   answer_.at_start = false;
   if (form.tools == ToolSyntax::kNone) return;
+  if (form.tools == ToolSyntax::kDsml) {
+    marks_.dsml = tokenizer.added_token_id(kDsmlToken);
+    return;
+  }
+  if (form.tools == ToolSyntax::kHermes) {
+    marks_.call_begin = tokenizer.added_token_id(kHermesCallToken);
+    marks_.call_end = tokenizer.added_token_id(kHermesEndCallToken);
+    return;
+  }
   marks_.calls_begin = tokenizer.added_token_id("<｜tool▁calls▁begin｜>");
   marks_.calls_end = tokenizer.added_token_id("<｜tool▁calls▁end｜>");
   marks_.call_begin = tokenizer.added_token_id("<｜tool▁call▁begin｜>");
@@ -100,6 +109,9 @@ void ReplyParser::begin_call() {
   tail_.clear();
   call_open_ = false;
   state_ = State::kCallHead;
+  if (form_.tools != ToolSyntax::kHermes) return;
+  hermes_.emplace();
+  state_ = State::kHermes;
 }
 
 void ReplyParser::start_call(std::string name) {
@@ -181,7 +193,64 @@ void ReplyParser::end_call() {
   state_ = State::kBetweenCalls;
 }
 
+void ReplyParser::give(const std::vector<CallEvent>& events) {
+  for (const CallEvent& event : events) {
+    if (event.kind == CallEvent::Kind::kName) {
+      start_call(event.text);
+    } else {
+      emit(ReplyPiece::Kind::kToolArguments, event.text);
+    }
+  }
+}
+
+// Only behind "<" does the mark open a block; elsewhere it is no text either.
+void ReplyParser::take_dsml_mark() {
+  if (state_ == State::kDsml) {
+    dsml_->mark();
+    return end_dsml();
+  }
+  if (std::exchange(tag_start_, "").empty()) return;
+  if (state_ == State::kThinking) close_thinking();
+  answer_.held.clear();  // whitespace before calls
+  dsml_.emplace();
+  state_ = State::kDsml;
+}
+
+// Leaves the block where it is over.
+void ReplyParser::end_dsml() {
+  give(dsml_->take_events());
+  if (!dsml_->closed() && !dsml_->broken()) return;
+  const bool broken = dsml_->broken() || calls_ == 0;
+  if (broken) malformed_ = true;
+  state_ = broken ? State::kAnswer : State::kBetweenCalls;
+  take_text(dsml_->take_rest());
+}
+
+void ReplyParser::end_hermes(bool cut) {
+  const bool is_call = hermes_->finish(cut);
+  give(hermes_->take_events());
+  state_ = State::kBetweenCalls;
+  if (is_call) return;
+  malformed_ = true;
+  state_ = State::kAnswer;
+  emit(ReplyPiece::Kind::kContent, hermes_->body());
+}
+
+// It was text.
+void ReplyParser::release_tag_start() {
+  if (tag_start_.empty()) return;
+  const std::string text = std::exchange(tag_start_, "");
+  if (state_ == State::kThinking) return emit(ReplyPiece::Kind::kReasoning, reasoning_.push(text));
+  emit(ReplyPiece::Kind::kContent, answer_.push(text));
+}
+
 bool ReplyParser::take_call_mark(int32_t id) {
+  if (id == marks_.dsml) return take_dsml_mark(), true;
+  if (state_ == State::kHermes && (id == marks_.call_end || id == marks_.call_begin)) {
+    end_hermes(/*cut=*/false);
+    if (id == marks_.call_begin) begin_call();
+    return true;
+  }
   const auto in_call = [&] {
     return state_ == State::kCallHead || state_ == State::kCallName || state_ == State::kArguments;
   };
@@ -226,9 +295,24 @@ bool ReplyParser::take_mark(int32_t id) {
   return take_call_mark(id);
 }
 
-void ReplyParser::take_text(const std::string& text) {
-  if (text.empty()) return;
+void ReplyParser::take_text(const std::string& piece) {
+  if (piece.empty()) return;
+  if (state_ == State::kDsml) {
+    dsml_->text(piece);
+    return end_dsml();
+  }
+  std::string text = std::exchange(tag_start_, "") + piece;
+  if (marks_.dsml && text.ends_with('<')) {
+    tag_start_ = "<";
+    text.pop_back();
+    if (text.empty()) return;
+  }
   switch (state_) {
+    case State::kDsml:
+      return;
+    case State::kHermes:
+      hermes_->text(text);
+      return give(hermes_->take_events());
     case State::kThinking:
       return emit(ReplyPiece::Kind::kReasoning, reasoning_.push(text));
     case State::kStart:
@@ -252,17 +336,21 @@ void ReplyParser::take_text(const std::string& text) {
   }
 }
 
+bool ReplyParser::is_mark(int32_t id) const {
+  return id == control_.eos || id == control_.think || id == control_.end_think ||
+         id == control_.bos || id == control_.pad || id == control_.user ||
+         id == control_.assistant || id == marks_.calls_begin || id == marks_.calls_end ||
+         id == marks_.call_begin || id == marks_.call_end || id == marks_.separator ||
+         id == marks_.dsml;
+}
+
 std::vector<ReplyPiece> ReplyParser::push(int32_t id) {
   if (ended_) return {};
   ++tokens_;
   out_.clear();
-  const bool mark = id == control_.eos || id == control_.think || id == control_.end_think ||
-                    id == control_.bos || id == control_.pad || id == control_.user ||
-                    id == control_.assistant || id == marks_.calls_begin ||
-                    id == marks_.calls_end || id == marks_.call_begin || id == marks_.call_end ||
-                    id == marks_.separator;
-  if (mark) {
+  if (is_mark(id)) {
     take_text(decoder_.finish());  // a character cut off by the mark
+    if (id != marks_.dsml) release_tag_start();
     take_mark(id);
   } else {
     take_text(decoder_.push(id));
@@ -279,7 +367,14 @@ std::vector<ReplyPiece> ReplyParser::push(int32_t id) {
 std::vector<ReplyPiece> ReplyParser::finish() {
   out_.clear();
   take_text(decoder_.finish());
+  release_tag_start();
   switch (state_) {
+    case State::kDsml:
+      if (calls_ == 0) malformed_ = true;
+      break;
+    case State::kHermes:
+      end_hermes(/*cut=*/!ended_);
+      break;
     case State::kThinking:
       reasoning_tokens_ = tokens_;
       emit(ReplyPiece::Kind::kReasoning, std::exchange(reasoning_.held, ""));

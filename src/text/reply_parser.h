@@ -2,6 +2,7 @@
 //
 //   [<think>]{thinking}</think>{answer}<｜tool▁calls▁begin｜>{calls}<｜tool▁calls▁end｜><eos>
 //
+// or with calls in another of the forms that ToolSyntax names (text/prompt.h).
 // Marks are recognised by their ids, so text that spells one is text. What the parts say does not
 // depend on how the reply is cut into steps, and no piece of a mark is ever given out. Newlines
 // behind <think> and around </think>, and whitespace before calls, belong to the form and are
@@ -11,12 +12,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "text/prompt.h"
 #include "text/tokenizer.h"
+#include "text/tool_calls.h"
 
 namespace fathom {
 
@@ -64,10 +67,20 @@ class ReplyParser {
   int64_t reasoning_tokens() const { return reasoning_tokens_; }
 
  private:
-  enum class State { kStart, kThinking, kAnswer, kBetweenCalls, kCallHead, kCallName, kArguments };
+  enum class State {
+    kStart,
+    kThinking,
+    kAnswer,
+    kBetweenCalls,
+    kCallHead,
+    kCallName,
+    kArguments,
+    kDsml,
+    kHermes
+  };
   // What a mark in the reply means.
   struct Marks {
-    std::optional<int32_t> calls_begin, calls_end, call_begin, call_end, separator;
+    std::optional<int32_t> calls_begin, calls_end, call_begin, call_end, separator, dsml;
   };
   // Holds back what may turn out to be whitespace before a mark, and drops it at the start.
   struct Trim {
@@ -77,6 +90,7 @@ class ReplyParser {
     std::string push(std::string text);
   };
 
+  bool is_mark(int32_t id) const;
   bool take_mark(int32_t id);
   bool take_call_mark(int32_t id);
   void take_text(const std::string& text);
@@ -90,6 +104,11 @@ class ReplyParser {
   void take_name(const std::string& text);
   void take_arguments(const std::string& text);
   void start_call(std::string name);
+  void take_dsml_mark();
+  void end_dsml();
+  void end_hermes(bool cut);
+  void give(const std::vector<CallEvent>& events);
+  void release_tag_start();
   void emit(ReplyPiece::Kind kind, std::string text);
 
   Marks marks_;
@@ -98,10 +117,13 @@ class ReplyParser {
   State state_;
   StreamDecoder decoder_;
   Trim reasoning_, answer_;
-  std::string head_;        // between call_begin and the separator
-  std::string name_;        // fenced: what stands before the arguments
-  std::string arguments_;   // given out so far
-  std::string tail_;        // held back: perhaps the closing fence
+  std::string head_;       // between call_begin and the separator
+  std::string name_;       // fenced: what stands before the arguments
+  std::string arguments_;  // given out so far
+  std::string tail_;       // held back: perhaps the closing fence
+  std::string tag_start_;  // held back: a "<" that the mark of DSML may follow
+  std::optional<DsmlBlock> dsml_;
+  std::optional<HermesCall> hermes_;
   bool call_open_ = false;  // its name was given out
   bool reasoned_ = false, ended_ = false, malformed_ = false;
   int calls_ = 0;
