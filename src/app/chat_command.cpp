@@ -2,10 +2,12 @@
 #include "app/chat_session.h"
 #include "app/commands.h"
 #include "app/device_flags.h"
+#include "app/foreign_flags.h"
 #include "app/inputs.h"
 #include "app/model_input.h"
 #include "app/sampling_flags.h"
 #include "app/terminal.h"
+#include "app/thinking_flags.h"
 
 namespace fathom {
 namespace {
@@ -13,7 +15,8 @@ namespace {
 struct ChatFlags {
   ModelFlags model;
   std::string system, chat_template, output = "text";
-  bool think = false, no_think = false, alone = false, show_thinking = false, hide_thinking = false;
+  bool alone = false;
+  ThinkingFlags thinking;
   SamplingFlags sampling;
   DeviceFlags device;
 };
@@ -34,9 +37,9 @@ int chat(const Command& command, const ChatFlags& flags) {
   settings.system = flags.system;
   settings.output = output;
   settings.chat_template = flags.chat_template;
-  settings.think = thinking_wish(flags.think, flags.no_think);
+  settings.think = thinking_wish(flags.thinking);
   settings.remember = !flags.alone;
-  settings.thinking = choose_thinking_style(flags.show_thinking, flags.hide_thinking);
+  settings.thinking = flags.thinking.style();
   return chat_session(model, device, settings);
 }
 
@@ -47,19 +50,16 @@ void add_chat_command(CommandLine& line) {
   auto flags = std::make_shared<ChatFlags>();
   add_model_flags(command, flags->model);
   command
-      .option("--system,--system-prompt", flags->system,
+      .option("--system,--system-prompt,-sys", flags->system,
               "what the model is told before the conversation")
-      .option("--chat-template", flags->chat_template,
+      .option("--chat-template,--chat-template-file,--template", flags->chat_template,
               "a file with Jinja text, or a built-in format, in place of the folder's own")
-      .flag("--think", flags->think, "begin each answer with <think>")
-      .flag("--no-think,--nothink", flags->no_think, "begin each answer without thinking")
-      .flag("--alone", flags->alone, "ask each question on its own, without those before it")
-      .flag("--show-thinking", flags->show_thinking,
-            "thinking to standard error where there is no terminal")
-      .flag("--hide-thinking", flags->hide_thinking, "no thinking on the terminal");
+      .flag("--alone", flags->alone, "ask each question on its own, without those before it");
+  add_thinking_flags(command, flags->thinking);
   add_sampling_flags(command, flags->sampling);
   add_output_flag(command, flags->output);
   add_device_flags(command, flags->device, "--dtype");
+  add_foreign_flags(command);
   command.example("fathom chat runs/demo/model --temp 0.7")
       .example("printf 'hello\\n' | fathom chat FOLDER --seed 1")
       .example("fathom chat FOLDER --output jsonl < questions.txt > answers.jsonl");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cstdlib>
 #include <iostream>
 #include <limits>
 #include <list>
@@ -26,12 +27,25 @@ std::string canonical_name(const std::string& names) {
   return "";
 }
 
-// "--save-every" -> "FATHOM_SAVE_EVERY"
+// What llama.cpp's users have in their environment, and that means the same here.
+constexpr std::pair<std::string_view, const char*> kTheirNames[] = {
+    {"--threads", "LLAMA_ARG_THREADS"},     {"--ctx-size", "LLAMA_ARG_CTX_SIZE"},
+    {"--predict", "LLAMA_ARG_N_PREDICT"},   {"--chat-template", "LLAMA_ARG_CHAT_TEMPLATE"},
+    {"--reasoning", "LLAMA_ARG_REASONING"}, {"--reasoning-budget", "LLAMA_ARG_THINK_BUDGET"},
+    {"--temp", "LLAMA_ARG_TEMP"},           {"--top-k", "LLAMA_ARG_TOP_K"},
+    {"--top-p", "LLAMA_ARG_TOP_P"},         {"--min-p", "LLAMA_ARG_MIN_P"},
+};
+
+// "--save-every" -> "FATHOM_SAVE_EVERY"; or the name that llama.cpp has, where only that is set.
 std::string environment_name(const std::string& names) {
+  const std::string canonical = canonical_name(names);
   std::string result = "FATHOM_";
-  for (const char c : canonical_name(names).substr(2)) {
+  for (const char c : canonical.substr(2)) {
     result += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
+  if (std::getenv(result.c_str()) != nullptr) return result;
+  for (const auto& [name, theirs] : kTheirNames)
+    if (name == canonical && std::getenv(theirs) != nullptr) return theirs;
   return result;
 }
 
@@ -54,36 +68,12 @@ CLI::Validator at_least(int64_t low) {
   return {check, ""};
 }
 
-// What stands behind "--" is text, even where it looks like a flag; the parser would still take it
-// for one, so it travels with a mark in front.
-constexpr char kLiteralMark = '\x01';
-
-std::string without_literal_mark(std::string text) {
-  if (!text.empty() && text.front() == kLiteralMark) text.erase(0, 1);
-  return text;
-}
-
 CLI::Validator literal_text() {
   const auto strip = [](std::string& text) {
     text = without_literal_mark(std::move(text));
     return std::string();
   };
   return {strip, ""};
-}
-
-std::vector<std::string> with_literals_marked(const std::vector<std::string>& arguments) {
-  std::vector<std::string> marked;
-  bool literal = false;
-  for (const std::string& argument : arguments) {
-    if (literal) {
-      marked.push_back(kLiteralMark + argument);
-    } else if (argument == "--") {
-      literal = true;
-    } else {
-      marked.push_back(argument);
-    }
-  }
-  return marked;
 }
 
 // Help shows one long name of each flag and its short one; the other spellings are accepted in
@@ -114,43 +104,64 @@ class HelpFormatter : public CLI::Formatter {
 
 struct Command::Impl {
   CLI::App* app = nullptr;
+  ArgumentRules rules;
   std::function<int()> run;
   std::vector<std::string> examples;
+
+  // `names` as the parser takes them: without those of several letters behind one dash.
+  std::string parsed_names(const std::string& names);
 };
+
+std::string Command::Impl::parsed_names(const std::string& names) {
+  std::string parsed;
+  for (size_t at = 0; at <= names.size();) {
+    const size_t end = std::min(names.find(',', at), names.size());
+    const std::string name = names.substr(at, end - at);
+    at = end + 1;
+    if (name.starts_with("-") && !name.starts_with("--") && name.size() > 2) {
+      rules.spellings.push_back({name, canonical_name(names)});
+    } else {
+      parsed += (parsed.empty() ? "" : ",") + name;
+    }
+  }
+  return parsed;
+}
 
 Command::Command(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Command::~Command() = default;
 Command::Command(Command&&) noexcept = default;
 
 Command& Command::option(const std::string& names, std::string& value, const std::string& help) {
-  with_environment(impl_->app->add_option(names, value, help), names)->capture_default_str();
+  with_environment(impl_->app->add_option(impl_->parsed_names(names), value, help), names)
+      ->capture_default_str();
   return *this;
 }
 Command& Command::option(const std::string& names, int64_t& value, const std::string& help) {
-  with_environment(impl_->app->add_option(names, value, help), names)
+  with_environment(impl_->app->add_option(impl_->parsed_names(names), value, help), names)
       ->capture_default_str()
       ->check(at_least(std::numeric_limits<int64_t>::min()));
   return *this;
 }
 Command& Command::option(const std::string& names, uint64_t& value, const std::string& help) {
-  with_environment(impl_->app->add_option(names, value, help), names)
+  with_environment(impl_->app->add_option(impl_->parsed_names(names), value, help), names)
       ->capture_default_str()
       ->check(at_least(0));
   return *this;
 }
 Command& Command::option(const std::string& names, double& value, const std::string& help) {
-  with_environment(impl_->app->add_option(names, value, help), names)->capture_default_str();
+  with_environment(impl_->app->add_option(impl_->parsed_names(names), value, help), names)
+      ->capture_default_str();
   return *this;
 }
 Command& Command::option(const std::string& names, std::vector<std::string>& value,
                          const std::string& help) {
-  with_environment(impl_->app->add_option(names, value, help), names)
+  with_environment(impl_->app->add_option(impl_->parsed_names(names), value, help), names)
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   return *this;
 }
 Command& Command::flag(const std::string& names, bool& value, const std::string& help) {
-  with_environment(impl_->app->add_flag(names, value, help), names);
+  with_environment(impl_->app->add_flag(impl_->parsed_names(names), value, help), names);
   return *this;
 }
 Command& Command::positional(const std::string& name, std::string& value, const std::string& help,
@@ -162,6 +173,16 @@ Command& Command::positional(const std::string& name, std::string& value, const 
 Command& Command::positional(const std::string& name, std::vector<std::string>& values,
                              const std::string& help) {
   impl_->app->add_option(name, values, help)->transform(literal_text());
+  return *this;
+}
+
+Command& Command::model_folder(std::string& value, const std::string& help) {
+  impl_->app->add_option("folder,--model,-m", value, help)->transform(literal_text())->required();
+  impl_->rules.first = {"--model", "-m"};
+  return *this;
+}
+Command& Command::foreign(ForeignFlag flag) {
+  impl_->rules.foreign.push_back(std::move(flag));
   return *this;
 }
 
@@ -227,6 +248,7 @@ int usage_error(const std::string& message, const std::string& command) {
 
 // The name by which messages know an option.
 std::string canonical_name(const CLI::Option& option) {
+  if (option.get_positional()) return option.get_name(true);
   if (!option.get_lnames().empty()) return "--" + option.get_lnames().front();
   return option.get_snames().empty() ? option.get_name(true) : "-" + option.get_snames().front();
 }
@@ -291,9 +313,10 @@ std::string parse_fault(const CLI::ParseError& error, const CLI::App& command) {
   const std::string text = error.what();
   const std::string conversion = "Could not convert: ";
   for (const CLI::Option* option : command.get_options()) {
+    if (text == option->get_name() + " is required")
+      return concat("the argument ", canonical_name(*option),
+                    " is missing: ", option->get_description());
     const std::string name = canonical_name(*option);
-    if (text == name + " is required")
-      return concat("the argument ", name, " is missing: ", option->get_description());
     if (text.starts_with(conversion + name + " = "))
       return wrong_number(*option, text.substr(conversion.size() + name.size() + 3));
     if (!text.starts_with(name + ": ")) continue;
@@ -329,7 +352,7 @@ std::string unknown_argument(const CLI::App& app, const CLI::App* chosen) {
     for (const std::string& command : commands) all += (all.empty() ? "" : ", ") + command;
     return concat("unknown command '", name, "'; expected one of ", all);
   }
-  if (!name.starts_with("-") || first != left.front()) {
+  if (!name.starts_with("-") || has_literal_mark(left.front())) {
     return concat("unexpected argument '", name, "'; ", chosen->get_name(), " takes ",
                   positional_names(*chosen), ". A text with spaces needs quotes");
   }
@@ -342,16 +365,29 @@ std::string unknown_argument(const CLI::App& app, const CLI::App* chosen) {
 
 }  // namespace
 
+// The arguments as the parser takes them; notes about some of them go to standard error.
+std::vector<std::string> CommandLine::rewritten(const std::vector<std::string>& arguments) const {
+  const auto named = [&](const Command& command) {
+    return !arguments.empty() && command.impl_->app->get_name() == arguments.front();
+  };
+  const auto chosen = std::find_if(impl_->commands.begin(), impl_->commands.end(), named);
+  if (chosen == impl_->commands.end()) return rewrite_arguments(arguments, {}).arguments;
+  RewrittenArguments result =
+      rewrite_arguments({arguments.begin() + 1, arguments.end()}, chosen->impl_->rules);
+  for (const std::string& note : result.notes) std::cerr << "fathom: " << note << "\n";
+  result.arguments.insert(result.arguments.begin(), arguments.front());
+  return std::move(result.arguments);
+}
+
 int CommandLine::run(int argc, const char* const* argv) {
   CLI::App& app = impl_->app;
   app.allow_extras();  // so that unknown names are answered here, with the nearest ones
   for (Command& command : impl_->commands) command.impl_->app->allow_extras();
   std::string fault;
-  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  const std::vector<std::string> arguments = rewritten({argv + std::min(argc, 1), argv + argc});
   try {
-    std::vector<std::string> reversed = with_literals_marked(arguments);
-    std::reverse(reversed.begin(), reversed.end());  // as the parser takes them
-    app.parse(std::move(reversed));
+    app.parse(
+        std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // the last one first
   } catch (const CLI::CallForHelp&) {
     std::cout << app.help();
     return 0;
@@ -359,8 +395,8 @@ int CommandLine::run(int argc, const char* const* argv) {
     std::cout << version.what() << "\n";
     return 0;
   } catch (const CLI::ParseError& error) {
-    const std::vector<CLI::App*> parsed = app.get_subcommands();
-    fault = parse_fault(error, parsed.empty() ? app : *parsed.front());
+    const std::vector<CLI::App*> chosen = app.get_subcommands();
+    fault = parse_fault(error, chosen.empty() ? app : *chosen.front());
   }
   const std::vector<CLI::App*> parsed = app.get_subcommands();
   const CLI::App* chosen = parsed.empty() ? nullptr : parsed.front();

@@ -2,7 +2,8 @@
 //
 // Conventions (docs/architecture.md): --help everywhere, with examples; an unknown flag or command
 // answers with the nearest names and exit status 2; several spellings of a flag may be accepted,
-// the first is canonical.
+// the first is canonical. A flag that is not given is looked for in the environment, as
+// FATHOM_NAME; a few also under the name that llama.cpp has for it.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "app/argument_rewrite.h"
 
 namespace fathom {
 
@@ -20,7 +23,7 @@ class Command {
   ~Command();
   Command(Command&&) noexcept;
 
-  // `names`: "--seed,-s" (comma separated). The value's default is shown in --help.
+  // `names`: "--system,-sys,-s" (comma separated). The value's default is shown in --help.
   Command& option(const std::string& names, std::string& value, const std::string& help);
   Command& option(const std::string& names, int64_t& value, const std::string& help);
   Command& option(const std::string& names, uint64_t& value, const std::string& help);
@@ -32,6 +35,10 @@ class Command {
                       bool required = true);
   Command& positional(const std::string& name, std::vector<std::string>& values,
                       const std::string& help);
+  // The positional "folder" that names the model, which other programs take as -m.
+  Command& model_folder(std::string& value, const std::string& help);
+  // A flag of other programs that is taken and does nothing, with a note.
+  Command& foreign(ForeignFlag flag);
 
   Command& example(const std::string& line);  // shown at the end of --help
   // Was it given on the command line? `name` is the canonical spelling.
@@ -55,6 +62,8 @@ class CommandLine {
   int run(int argc, const char* const* argv);
 
  private:
+  std::vector<std::string> rewritten(const std::vector<std::string>& arguments) const;
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

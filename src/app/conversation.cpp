@@ -61,7 +61,8 @@ Conversation::Conversation(const LoadedModel& model, Device& device, const ChatS
       format_(format_for(model, settings.chat_template)) {}
 
 void Conversation::load(const std::string& folder) {
-  auto model = std::make_unique<LoadedModel>(load_with_progress({folder}, device_.memory()));
+  auto model = std::make_unique<LoadedModel>(
+      load_with_progress({.folder = folder, .progress = {}}, device_.memory()));
   auto format = format_for(*model, settings_.chat_template);
   clear();
   format_ = std::move(format);

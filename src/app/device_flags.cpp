@@ -28,7 +28,7 @@ void check_threads(int64_t threads) {
 }  // namespace
 
 void add_threads_flag(Command& command, int64_t& threads) {
-  command.option("--threads,-t", threads, "threads that compute; 0: one for each core");
+  command.option("--threads,-t,--cpu-infer", threads, "threads that compute; 0: one for each core");
 }
 
 void use_threads(int64_t threads) {

@@ -109,13 +109,6 @@ PromptFormat choose_prompt_format(const std::string& folder, const Tokenizer& to
   return PromptFormat::named(choice, tokenizer);
 }
 
-std::optional<bool> thinking_wish(bool think, bool no_think) {
-  if (think && no_think) fail(ErrorCode::kUsage, "--think contradicts --no-think; give one");
-  if (think) return true;
-  if (no_think) return false;
-  return std::nullopt;
-}
-
 PromptOptions chat_prompt_options(std::optional<bool> think) {
   PromptOptions options;
   options.thinking = think;

@@ -46,8 +46,6 @@ std::vector<int32_t> encode_text(const Tokenizer& tokenizer, std::string_view te
 // or as `choice` says: the name of a built-in format, or a file with Jinja text; empty for none.
 PromptFormat choose_prompt_format(const std::string& folder, const Tokenizer& tokenizer,
                                   const std::string& choice);
-// What --think and --no-think ask for; both are a usage error.
-std::optional<bool> thinking_wish(bool think, bool no_think);
 // The options of an answer that is asked to think or not, or left to the model.
 PromptOptions chat_prompt_options(std::optional<bool> think);
 // Whether there is a format without a choice.

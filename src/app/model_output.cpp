@@ -84,7 +84,8 @@ int write_model_folder(
   use_threads(threads);
   install_stop_handlers();
   try {
-    BytesProgressLine line(std::cerr, errors_can_be_redrawn(), "writing", out);
+    BytesProgressLine line(std::cerr, progress_style({}), BytesProgressLine::kLargeBytes, "writing",
+                           out);
     write_directory(out, [&](const std::string& folder) {
       write(folder, [&](uint64_t done, uint64_t total) {
         if (stop_requested()) throw WritingStopped();

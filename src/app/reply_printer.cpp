@@ -8,7 +8,7 @@
 namespace fathom {
 
 ThinkingStyle choose_thinking_style(bool show, bool hide) {
-  if (hide) return ThinkingStyle::kDropped;
+  if (hide) return colour_wanted() ? ThinkingStyle::kCounted : ThinkingStyle::kDropped;
   if (colour_wanted()) return ThinkingStyle::kDimmed;
   if (output_is_terminal()) return ThinkingStyle::kPlain;
   return show ? ThinkingStyle::kToErrors : ThinkingStyle::kDropped;
@@ -28,7 +28,18 @@ void ReplyPrinter::write_thinking(const std::string& text) {
   }
 }
 
+// Drawn over itself a few times a second.
+void ReplyPrinter::show_count() {
+  constexpr double kBetweenDraws = 0.2;  // seconds
+  const double now = thinking_time_.seconds();
+  if (thinking_shown_ && now - count_shown_ < kBetweenDraws) return;
+  thinking_shown_ = true;
+  count_shown_ = now;
+  print(concat("\r\033[K\033[2mThinking… ", thinking_tokens_, " tokens\033[0m"));
+}
+
 void ReplyPrinter::show_thinking(const std::string& text) {
+  if (style_ == ThinkingStyle::kCounted) return show_count();
   if (!thinking_shown_) write_thinking("Thinking…\n");
   thinking_shown_ = true;
   write_thinking(visible(text));
@@ -37,6 +48,7 @@ void ReplyPrinter::show_thinking(const std::string& text) {
 void ReplyPrinter::close_thinking() {
   if (!thinking_shown_) return;
   thinking_shown_ = false;
+  if (style_ == ThinkingStyle::kCounted) return print("\r\033[K");
   write_thinking(concat("\n…done (", thinking_tokens_, " tokens, ",
                         human_seconds(thinking_time_.seconds()), ")\n"));
 }

@@ -16,6 +16,7 @@ namespace fathom {
 enum class ThinkingStyle {
   kDropped,
   kDimmed,   // on standard output, SGR 2
+  kCounted,  // on standard output, only how far it is, and gone in the end
   kPlain,    // on standard output, for terminals without colour
   kToErrors  // on standard error
 };
@@ -41,6 +42,7 @@ class ReplyPrinter {
   void close_call();
   void show_thinking(const std::string& text);
   void close_thinking();
+  void show_count();
   void write_thinking(const std::string& text);
 
   ReplyParser parser_;
@@ -50,6 +52,7 @@ class ReplyPrinter {
   bool thinking_shown_ = false;  // the opening marker is out and the closing one is not
   int64_t thinking_tokens_ = 0;
   Timer thinking_time_;
+  double count_shown_ = 0;  // when, by that clock
   Reply reply_;
 };
 

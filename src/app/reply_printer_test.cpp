@@ -44,6 +44,12 @@ TEST_F(ReplyPrinterTest, ThinkingStandsBetweenMarkersOnATerminal) {
   EXPECT_TRUE(dimmed.ends_with("\033[0m2")) << dimmed;
 }
 
+TEST_F(ReplyPrinterTest, HiddenThinkingIsCountedAndGoneInTheEnd) {
+  const std::string text =
+      print({id("1"), *control.end_think, id("2")}, true, true, ThinkingStyle::kCounted);
+  EXPECT_EQ(text, "\r\033[K\033[2mThinking… 0 tokens\033[0m\r\033[K2");
+}
+
 TEST_F(ReplyPrinterTest, FormTokensAndStrayThinkMarksAreNotText) {
   EXPECT_EQ(print({id("1"), *control.user, *control.bos, *control.pad, *control.think, id("2"),
                    *control.end_think, *control.assistant, id("3")},

@@ -5,10 +5,12 @@
 #include "app/chat_session.h"
 #include "app/commands.h"
 #include "app/device_flags.h"
+#include "app/foreign_flags.h"
 #include "app/inputs.h"
 #include "app/model_input.h"
 #include "app/sampling_flags.h"
 #include "app/terminal.h"
+#include "app/thinking_flags.h"
 #include "base/stop.h"
 #include "text/fill_in_middle.h"
 
@@ -18,8 +20,8 @@ namespace {
 struct RunFlags {
   ModelFlags model;
   std::string prompt, prompt_flag, file, ids_file, system, chat_template, suffix;
-  bool no_template = false, think = false, no_think = false, show_thinking = false,
-       hide_thinking = false, ignore_eos = false, verbose = false;
+  bool no_template = false, ignore_eos = false, verbose = false;
+  ThinkingFlags thinking;
   std::string output = "text";
   SamplingFlags sampling;
   DeviceFlags device;
@@ -67,8 +69,8 @@ std::vector<int32_t> encode_prompt(const LoadedModel& model, const RunFlags& fla
   if (!flags.system.empty()) messages.push_back({"system", flags.system, ""});
   messages.push_back({"user", prompt, ""});
   const PromptFormat format = choose_prompt_format(model.folder, tokenizer, flags.chat_template);
-  const Prompt asked = make_prompt(format, messages,
-                                   chat_prompt_options(thinking_wish(flags.think, flags.no_think)));
+  const Prompt asked =
+      make_prompt(format, messages, chat_prompt_options(thinking_wish(flags.thinking)));
   form.reply = {asked.opens_thinking, format.tool_syntax()};
   return asked.ids;
 }
@@ -80,8 +82,8 @@ ChatSettings chat_settings(const RunFlags& flags, const Sampling& sampling) {
   settings.context_tokens = flags.sampling.context;
   settings.system = flags.system;
   settings.chat_template = flags.chat_template;
-  settings.think = thinking_wish(flags.think, flags.no_think);
-  settings.thinking = choose_thinking_style(flags.show_thinking, flags.hide_thinking);
+  settings.think = thinking_wish(flags.thinking);
+  settings.thinking = flags.thinking.style();
   return settings;
 }
 
@@ -129,7 +131,7 @@ int run(const Command& command, const RunFlags& flags) {
   request.context_tokens = flags.sampling.context;
   request.ignore_eos = flags.ignore_eos;
   form.seed = request.sampling.seed;
-  form.thinking = choose_thinking_style(flags.show_thinking, flags.hide_thinking);
+  form.thinking = flags.thinking.style();
   if (command.given("--ids")) {
     request.prompt = read_ids(flags.ids_file);
     check_vocabulary(request.prompt, model.config().vocab_size, name_of_input(flags.ids_file));
@@ -169,22 +171,19 @@ void add_run_command(CommandLine& line) {
       .option("--file,-f", flags->file, "file that holds the prompt; - is standard input")
       .option("--ids", flags->ids_file,
               "JSON file of token ids to continue: {\"ids\": [...]}; - is standard input")
-      .option("--system,--system-prompt", flags->system,
+      .option("--system,--system-prompt,-sys", flags->system,
               "what the model is told before the conversation")
-      .flag("--no-template", flags->no_template,
+      .flag("--no-template,--raw,--no-conversation,-no-cnv", flags->no_template,
             "continue the text as it is, without the chat template")
-      .option("--chat-template", flags->chat_template,
+      .option("--chat-template,--chat-template-file,--template", flags->chat_template,
               "a file with Jinja text, or a built-in format, in place of the folder's own")
-      .flag("--think", flags->think, "begin the answer with <think>")
-      .flag("--no-think,--nothink", flags->no_think, "begin the answer without thinking")
-      .flag("--show-thinking", flags->show_thinking,
-            "thinking to standard error where there is no terminal")
-      .flag("--hide-thinking", flags->hide_thinking, "no thinking on the terminal")
       .flag("--ignore-eos", flags->ignore_eos, "go on after the end token")
       .flag("--verbose,-v", flags->verbose, "tokens per second, on standard error");
+  add_thinking_flags(command, flags->thinking);
   add_sampling_flags(command, flags->sampling);
   add_output_flag(command, flags->output);
   add_device_flags(command, flags->device, "--dtype");
+  add_foreign_flags(command);
   command.example("fathom run runs/demo/model \"12+34=?\"")
       .example("cat notes.txt | fathom run FOLDER \"Sum up:\"")
       .example("fathom run FOLDER --no-template \"ROMEO:\" -n 200 --temp 0.8 --seed 1")

@@ -41,8 +41,8 @@ void check_origin(const Command& command, const Sampling& sampling, const std::s
 
 void add_sampling_flags(Command& command, SamplingFlags& flags) {
   command
-      .option("--predict,-n,--n-predict,--max-tokens,--max-new-tokens", flags.max_tokens,
-              "most tokens to generate; -1: what the context leaves")
+      .option("--predict,-n,--n-predict,--max-tokens,--max-new-tokens,--num-predict",
+              flags.max_tokens, "most tokens to generate; -1: what the context leaves")
       .option("--ctx-size,-c,--max-model-len,--context-length,--num-ctx", flags.context,
               "tokens of prompt and answer together; 0: as the model was made")
       .option("--temp,--temperature", flags.temperature, "0 takes the most likely token")

@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "app/device_flags.h"
+#include "app/foreign_flags.h"
 #include "app/inputs.h"
 #include "app/logits_file.h"
 #include "app/model_input.h"
@@ -237,6 +238,7 @@ void add_score_command(CommandLine& line) {
       .flag("--no-bos", flags->no_bos, "no begin token, even where the tokenizer adds one")
       .flag("--json", flags->json, "a JSON object for each text, with ids and logprobs");
   add_device_flags(command, flags->device, "--dtype");
+  add_foreign_flags(command);
   command.example("fathom score FOLDER \"to be or not to be\"")
       .example("fathom score FOLDER -f held-out.txt --json")
       .example(

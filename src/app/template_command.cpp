@@ -98,20 +98,21 @@ void add_template_command(CommandLine& line) {
   Command& command =
       line.add("template", "a conversation as the model sees it: text and token ids");
   auto flags = std::make_shared<TemplateFlags>();
-  command.positional("folder", flags->folder, "folder with tokenizer.json")
+  command.model_folder(flags->folder, "folder with tokenizer.json")
       .option("--messages", flags->messages,
               "JSON list of {\"role\", \"content\"}, as in the chat API; - is standard input")
       .option("--tools", flags->tools, "JSON list of tools, as in the chat API")
-      .option("--system,--system-prompt", flags->system, "a system message put in front")
-      .option("--chat-template", flags->chat_template,
+      .option("--system,--system-prompt,-sys", flags->system, "a system message put in front")
+      .option("--chat-template,--chat-template-file,--template", flags->chat_template,
               "a file with Jinja text, or a built-in format (llm, coder, v2.5, v3, r1, r1-0528, "
               "r1-distill, v3.1, fathom), in place of the folder's own")
       .flag("--thinking", flags->thinking, "tell the template to think")
-      .flag("--no-thinking", flags->no_thinking, "tell the template not to think")
+      .flag("--no-thinking,--no-think,--nothink", flags->no_thinking,
+            "tell the template not to think")
       .flag("--think", flags->think, "open the answer with <think>, whatever the template does")
       .flag("--describe-tools", flags->describe_tools,
             "tools in the system text where the template says nothing of them")
-      .flag("--no-template", flags->no_template, "the texts alone, without a template")
+      .flag("--no-template,--raw", flags->no_template, "the texts alone, without a template")
       .flag("--no-generation-prompt", flags->closed, "do not open an answer at the end");
   add_output_flag(command, flags->output);
   command.example("fathom template FOLDER --messages messages.json")

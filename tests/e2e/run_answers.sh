@@ -81,3 +81,43 @@ says out reasoning_content
 status 0 "$fathom" run escapes --no-template "$(printf '\033')" --seed 1 -n 40
 ! LC_ALL=C grep -q "[$(printf '\033\007\177')]" out || die "control characters reach the terminal"
 grep -q '[␛␇␡]' out || die "control characters are not shown"
+
+# The spellings of other programs; what only says how those run is taken with a note.
+answer=$("$fathom" run sums '1+2=?' --seed 4 -n 12 --system 1+1 </dev/null)
+status 0 "$fathom" run -n 12 -p '1+2=?' -sys 1+1 -s 4 -m sums
+same "$(cat out)" "$answer"
+status 0 "$fathom" run '1+2=?' --model=sums --num-predict 12 --seed 4 -sys=1+1 -ngl 99 -fa on --mlock --jinja -ub 512
+same "$(cat out)" "$answer"
+says err 'fathom: -ngl has no effect here: everything is computed on the processor'
+says err 'fathom: -fa has no effect here'
+LLAMA_ARG_N_PREDICT=12 status 0 "$fathom" run sums '1+2=?' --seed 4 --system 1+1
+same "$(cat out)" "$answer"
+LLAMA_ARG_N_PREDICT=3 FATHOM_PREDICT=12 status 0 "$fathom" run sums '1+2=?' --seed 4 --system 1+1
+same "$(cat out)" "$answer"
+status 2 "$fathom" run
+says err 'the argument folder is missing'
+
+# Prompts that begin with a dash.
+minus=$("$fathom" run sums --prompt=-5 --seed 4 -n 6 --no-template </dev/null)
+same "$("$fathom" run sums --seed 4 -n 6 --raw -- -5 </dev/null)" "$minus"
+same "$("$fathom" run sums --seed 4 -n 6 -no-cnv -p -5 </dev/null)" "$minus"
+
+# Thinking, by either name.
+thought=$("$fathom" run sums 1+2=? --think --seed 4 -n 12 --output json </dev/null)
+same "$(echo "$thought" | grep -o '"ids":\[[0-9,]*\]')" \
+  "$("$fathom" run sums 1+2=? --reasoning on --seed 4 -n 12 --output json </dev/null | grep -o '"ids":\[[0-9,]*\]')"
+status 0 "$fathom" run sums 1+2=? --reasoning-budget 0 -n 4
+for flags in '--reasoning maybe' '--reasoning-budget 5' '--think --reasoning off' '--think --no-think'; do
+  # shellcheck disable=SC2086
+  status 2 "$fathom" run sums 1 $flags
+done
+
+# Progress of loading, on standard error alone.
+status 0 "$fathom" run sums 1+2=? -n 4 --progress always
+says err 'loading sums: 100 % of'
+silent out loading
+status 0 "$fathom" score sums 1+2=3 --progress json
+says err '"event":"loading"'
+status 0 "$fathom" run sums 1+2=? -n 4 --progress never
+same "$(cat err)" ''
+status 2 "$fathom" run sums 1 --progress loud
