@@ -96,8 +96,10 @@ TEST(Stored, ProductsEqualThoseOfTheSameValuesInF32BitForBit) {
                                     {1, 40, 600},
                                     {3, 17, 130},
                                     {14, 64, 512},
-                                    {1, 200, 400},
+                                    {1, 208, 400},
+                                    {4, 64, 90},
                                     {2, 80, 333},
+                                    {1, 32, 64},
                                     {70, 50, 300},
                                     {33, 400, 700}}) {
         SCOPED_TRACE(concat(version.name, " ", info(dtype).name, " ", m, "x", n, "x", k));

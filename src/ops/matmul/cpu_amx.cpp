@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/float_bits.h"
 #include "ops/matmul/amx_tiles-inl.h"
 #include "ops/matmul/blocks.h"
 #include "ops/matmul/kernels.h"
@@ -22,6 +23,8 @@
 
 #include "ops/matmul/widen-inl.h"
 #include "ops/matmul/widen_avx512-inl.h"
+// After what it uses.
+#include "ops/matmul/few_f8_bf16-inl.h"
 
 namespace fathom::products {
 namespace {
@@ -121,6 +124,7 @@ void multiply_block(const Block& p) {
     for (int64_t i = 0; i < p.m && !p.accumulate; ++i) std::fill_n(p.c + i * p.c_step, p.n, 0.0f);
     return;
   }
+  if (is_few_rounded(p)) return multiply_few_rounded(p);
   const Tiles tiles;
   const int64_t k_blocks = divide_up(p.k, kMaxBlockK);
   const int64_t block_k = divide_up(divide_up(p.k, k_blocks), kDepth) * kDepth;
