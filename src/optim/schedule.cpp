@@ -10,21 +10,13 @@ ScheduleKind parse_schedule(const std::string& name) {
   if (name == "multi_step") return ScheduleKind::kMultiStep;
   if (name == "cosine") return ScheduleKind::kCosine;
   if (name == "constant") return ScheduleKind::kConstant;
-  fail(ErrorCode::kUsage, "schedule: '", name,
-       "' is unknown; expected multi_step, cosine or constant",
-       did_you_mean(name, {"multi_step", "cosine", "constant"}));
-}
-
-const char* name_of(ScheduleKind kind) {
-  switch (kind) {
-    case ScheduleKind::kMultiStep:
-      return "multi_step";
-    case ScheduleKind::kCosine:
-      return "cosine";
-    case ScheduleKind::kConstant:
-      return "constant";
-  }
-  return "";
+  if (find_recipe(name) != nullptr) return ScheduleKind::kRecipe;
+  std::vector<std::string> known = {"multi_step", "cosine", "constant"};
+  for (const std::string& recipe : recipe_names()) known.push_back(recipe);
+  std::string list;
+  for (const std::string& one : known) list += (list.empty() ? "" : ", ") + one;
+  fail(ErrorCode::kUsage, "schedule: '", name, "' is unknown; expected one of ", list,
+       did_you_mean(name, known));
 }
 
 double learning_rate(const ScheduleConfig& config, int64_t step, int64_t total) {
@@ -40,6 +32,8 @@ double learning_rate(const ScheduleConfig& config, int64_t step, int64_t total) 
       return progress < 0.8   ? config.peak_lr
              : progress < 0.9 ? config.peak_lr * std::sqrt(0.1)
                               : config.peak_lr * 0.1;
+    case ScheduleKind::kRecipe:
+      return config.peak_lr * config.recipe->lr.at(progress);
     case ScheduleKind::kCosine: {
       const auto span = static_cast<double>(total - config.warmup_steps);
       const double x = span > 0 ? static_cast<double>(step - config.warmup_steps) / span : 1;

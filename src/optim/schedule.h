@@ -4,20 +4,23 @@
 #include <cstdint>
 #include <string>
 
+#include "optim/recipes.h"
+
 namespace fathom {
 
-enum class ScheduleKind { kMultiStep, kCosine, kConstant };
+enum class ScheduleKind { kMultiStep, kCosine, kConstant, kRecipe };
 
 ScheduleKind parse_schedule(
-    const std::string& name);  // "multi_step", "cosine", "constant"; throws Error(kUsage)
-const char* name_of(ScheduleKind kind);
+    const std::string& name);  // "multi_step", "cosine", "constant", or that of a recipe
+                               // (optim/recipes.h); throws Error(kUsage)
 
 struct ScheduleConfig {
   ScheduleKind kind = ScheduleKind::kMultiStep;
   double peak_lr = 3e-4;
   int64_t warmup_steps =
       2000;  // linear from 0; the n-th step (from 1) has n / warmup_steps of the peak
-  double final_ratio = 0.1;  // cosine: lr at the end over the peak
+  double final_ratio = 0.1;        // cosine: lr at the end over the peak
+  const Recipe* recipe = nullptr;  // kRecipe: the course of that published training
 };
 
 // The rate of step `step` (0-based) of `total` steps; progress is seen tokens over all tokens,

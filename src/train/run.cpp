@@ -193,6 +193,11 @@ class Run {
     options.lr = learning_rate(schedule_of(config_), step_, config_.steps);
     options.mtp_weight = inputs_->model.num_nextn_predict_layers > 0 ? config_.mtp_weight : 0;
     options.bias_update_speed = config_.bias_update_speed;
+    if (const Recipe* recipe = find_recipe(config_.schedule)) {
+      const double progress = static_cast<double>(step_) / static_cast<double>(config_.steps);
+      options.mtp_weight *= recipe->mtp_course.at(progress);
+      options.bias_update_speed *= recipe->bias_course.at(progress);
+    }
     return options;
   }
 

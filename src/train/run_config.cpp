@@ -100,7 +100,7 @@ void check_run_config(const RunConfig& c) {
 }
 
 ScheduleConfig schedule_of(const RunConfig& c) {
-  return {parse_schedule(c.schedule), c.lr, c.warmup_steps, c.final_ratio};
+  return {parse_schedule(c.schedule), c.lr, c.warmup_steps, c.final_ratio, find_recipe(c.schedule)};
 }
 
 AdamWConfig adamw_of(const RunConfig& c) {

@@ -68,7 +68,9 @@ void visit_fields(RunConfig& c, Visitor&& field) {
   field("row_tokens", c.row_tokens, "tokens a row; 0: the model's context");
   field("microbatches", c.microbatches, "parts of a step, to save memory; the result is the same");
   field("lr", c.lr, "peak learning rate");
-  field("schedule", c.schedule, "multi_step, cosine or constant");
+  field("schedule", c.schedule,
+        "multi_step, cosine or constant; or the course of a published training, also of bias speed "
+        "and multi-token weight: llm-7b, llm-67b, moe-16b, v2-lite, v2, v3");
   field("warmup_steps", c.warmup_steps, "steps of linear warm-up");
   field("final_ratio", c.final_ratio, "cosine: last rate over peak");
   field("beta1", c.beta1, "AdamW");
