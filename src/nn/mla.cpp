@@ -1,5 +1,7 @@
 #include "nn/mla.h"
 
+#include <algorithm>
+
 #include "nn/make_parameter.h"
 #include "ops/attention/attention.h"
 #include "ops/columns/columns.h"
@@ -7,6 +9,7 @@
 #include "ops/mla_keys/mla_keys.h"
 #include "ops/paged_attention/paged_attention.h"
 #include "ops/rms_norm/rms_norm.h"
+#include "ops/select_rows/select_rows.h"
 
 namespace fathom {
 namespace {
@@ -39,9 +42,9 @@ Tensor MlaAttention::forward(Pass& pass, const Tensor& x, const RowContext& cont
                              int64_t layer) const {
   const Compressed rows = compress(pass, x, context);
   if (context.cache) append(pass, rows, context, layer);
-  const Tensor mixed = context.continues
-                           ? attend_absorbed(pass, rows.q, context, layer)  // keys stay compressed
-                           : attend_expanded(pass, rows, context);
+  const Tensor mixed = !context.continues      ? attend_expanded(pass, rows, context)
+                       : expands_past(context) ? attend_past_expanded(pass, rows.q, context, layer)
+                                               : attend_absorbed(pass, rows.q, context, layer);
   return linear(pass, mixed, o_proj_);  // mixed [tokens, heads · v]
 }
 
@@ -117,6 +120,68 @@ Tensor MlaAttention::attend_absorbed(Pass& pass, const Tensor& q, const RowConte
     pass.kernels.matmul_nt(pass.stream, mixed.read().columns(h * latent, latent),
                            kv_b.rows_at(h * (nope + value) + nope, value),
                            result.columns(h * value, value), false);
+  }
+  return out;
+}
+
+// Of one sequence's rows, where expanding its past costs less than attending to it compressed.
+bool MlaAttention::expands_past(const RowContext& context) const {
+  if (context.spans.size() != 1) return false;
+  const int64_t latent = shape_.kv_lora_rank;
+  const int64_t compressed = 2 * latent + shape_.qk_rope_head_dim;  // for each row, key and head
+  const int64_t expanded = shape_.qk_head_dim() + shape_.v_head_dim;
+  const int64_t expansion = latent * (shape_.qk_nope_head_dim + shape_.v_head_dim);
+  return context.spans.front().rows * (compressed - expanded) > expansion;
+}
+
+Tensor MlaAttention::attend_past_expanded(Pass& pass, const Tensor& q, const RowContext& context,
+                                          int64_t layer) const {
+  FATHOM_CHECK(pass.tape == nullptr, "mla: keys of a cache have no gradient");
+  const int64_t heads = shape_.num_attention_heads, nope = shape_.qk_nope_head_dim,
+                rope_dim = shape_.qk_rope_head_dim, value = shape_.v_head_dim,
+                latent = shape_.kv_lora_rank, qk = shape_.qk_head_dim();
+  const PagedSpan& span = context.spans.front();
+  const int64_t page_tokens = context.cache->shape().page_tokens;
+  std::vector<int32_t> places;
+  for (int64_t i = 0; i < span.length; ++i)
+    places.push_back(
+        static_cast<int32_t>(span.pages[i / page_tokens] * page_tokens + i % page_tokens));
+  const Tensor past = select_rows(pass, context.cache->layer(layer), places);
+  // So many heads at a time that their keys and values take an eighth of the sequence's cache, or
+  // all heads of a short one.
+  constexpr int64_t kFewBytes = int64_t{16} << 20;
+  const int64_t head_bytes = (nope + 2 * value + qk) * static_cast<int64_t>(sizeof(float));
+  const int64_t eighth = context.cache->shape().layers * context.cache->shape().width *
+                         static_cast<int64_t>(sizeof(float)) / 8;
+  const int64_t group = std::clamp<int64_t>(
+      std::max(eighth, kFewBytes / std::max<int64_t>(1, span.length)) / head_bytes, 1, heads);
+  const ConstView kv_b = kv_b_proj_.whole();
+  const int32_t first_page = 0;
+  Tensor out = pass.empty({q.rows(), heads * value}, q.dtype());
+  View result = out.write();
+  for (int64_t begin = 0; begin < heads; begin += group) {
+    const int64_t count = std::min(group, heads - begin);
+    Tensor expanded = pass.empty({span.length, count * (nope + value)}, q.dtype());
+    pass.kernels.matmul_nt(pass.stream, past.read().columns(0, latent),
+                           kv_b.rows_at(begin * (nope + value), count * (nope + value)),
+                           expanded.write(), false);
+    Tensor rows = pass.empty({span.length, count * (qk + value)}, q.dtype());  // keys, then values
+    View into = rows.write();
+    for (int64_t h = 0; h < count; ++h) {
+      const ConstView head = expanded.read().columns(h * (nope + value), nope + value);
+      pass.kernels.copy(pass.stream, head.columns(0, nope), into.columns(h * qk, nope));
+      pass.kernels.copy(pass.stream, past.read().columns(latent, rope_dim),
+                        into.columns(h * qk + nope, rope_dim));
+      pass.kernels.copy(pass.stream, head.columns(nope, value),
+                        into.columns(count * qk + h * value, value));
+    }
+    const PagedShape shape{{count, count, qk, value, static_cast<float>(shape_.softmax_scale)},
+                           count * qk,
+                           span.length};
+    const PagedSpan one_page{0, span.rows, span.length, &first_page};
+    pass.kernels.paged_attention(pass.stream, q.read().columns(begin * qk, count * qk), rows.read(),
+                                 {&one_page, 1}, shape,
+                                 result.columns(begin * value, count * value));
   }
   return out;
 }

@@ -44,6 +44,11 @@ class MlaAttention {
   Tensor attend_expanded(Pass& pass, const Compressed& rows, const RowContext& context) const;
   Tensor attend_absorbed(Pass& pass, const Tensor& q, const RowContext& context,
                          int64_t layer) const;
+  // The same of many rows over a long past, whose keys and values are expanded for some heads at a
+  // time: fewer multiplications.
+  Tensor attend_past_expanded(Pass& pass, const Tensor& q, const RowContext& context,
+                              int64_t layer) const;
+  bool expands_past(const RowContext& context) const;
 
   MlaShape shape_;
   Parameter down_proj_;  // q_a_proj (or q_proj) over kv_a_proj_with_mqa: [q + kv_lora_rank + rope,
