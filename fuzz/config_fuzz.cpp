@@ -48,8 +48,9 @@ bool same_arithmetic(const ModelConfig& a, const ModelConfig& b) {
          a.tie_word_embeddings == b.tie_word_embeddings &&
          a.max_position_embeddings == b.max_position_embeddings &&
          a.rotary_dim() == b.rotary_dim() && a.scoring_func == b.scoring_func &&
-         a.topk_method == b.topk_method && a.bos_token_id == b.bos_token_id &&
-         a.eos_token_ids == b.eos_token_ids && a.pad_token_id == b.pad_token_id;
+         a.topk_method == b.topk_method && a.mtp_hidden_state == b.mtp_hidden_state &&
+         a.bos_token_id == b.bos_token_id && a.eos_token_ids == b.eos_token_ids &&
+         a.pad_token_id == b.pad_token_id;
 }
 
 bool same_experts(const ModelConfig& a, const ModelConfig& b) {
