@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/text.h"
 
 namespace fathom {
@@ -44,6 +45,8 @@ class Rewriter {
         take_literals();
       } else if (const ForeignFlag* flag = foreign_flag(rules_, name_of(given_[at_]))) {
         drop(*flag);
+      } else if (rules_.settings_file && name_of(given_[at_]) == "--config") {
+        take_settings_path();
       } else {
         take(respelled(given_[at_++], rules_));
       }
@@ -63,6 +66,18 @@ class Rewriter {
     list.push_back(argument);
     if (goes_first && !has_value_inside(argument) && at_ < given_.size())
       list.push_back(given_[at_++]);
+  }
+
+  // Without a value it stays, for the parser to say so.
+  void take_settings_path() {
+    const std::string& argument = given_[at_++];
+    if (has_value_inside(argument)) {
+      out_.settings_path = argument.substr(argument.find('=') + 1);
+    } else if (at_ < given_.size()) {
+      out_.settings_path = given_[at_++];
+    } else {
+      out_.arguments.push_back(argument);
+    }
   }
 
   void drop(const ForeignFlag& flag) {
@@ -88,6 +103,46 @@ class Rewriter {
 RewrittenArguments rewrite_arguments(const std::vector<std::string>& arguments,
                                      const ArgumentRules& rules) {
   return Rewriter(arguments, rules).run();
+}
+
+namespace {
+
+std::string flag_of_key(std::string key) {
+  std::replace(key.begin(), key.end(), '_', '-');
+  return "--" + key;
+}
+
+void append_setting(const SettableFlag& flag, const Json& value, const std::string& where,
+                    std::vector<std::string>& arguments) {
+  if (!flag.takes_value) {
+    if (value.as_bool(where)) arguments.push_back(flag.name);
+  } else if (value.is_array()) {
+    for (const Json& item : value.items()) append_setting(flag, item, where, arguments);
+  } else if (value.is_object() || value.is_bool()) {
+    fail(ErrorCode::kUsage, where, " is ", value.dump(), "; expected a text or a number");
+  } else {
+    arguments.push_back(
+        concat(flag.name, "=", value.is_string() ? value.as_string() : value.dump()));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> arguments_of_settings(const Json& settings, const std::string& path,
+                                               const std::vector<SettableFlag>& flags) {
+  std::vector<std::string> arguments, names;
+  for (const SettableFlag& flag : flags) names.push_back(flag.name);
+  for (const auto& [key, value] : settings.members()) {
+    const auto flag = std::find_if(flags.begin(), flags.end(), [&](const SettableFlag& f) {
+      return f.name == flag_of_key(key);
+    });
+    if (flag == flags.end()) {
+      fail(ErrorCode::kUsage, path, ": '", key, "' is no flag of this command",
+           did_you_mean(flag_of_key(key), names));
+    }
+    if (!flag->given) append_setting(*flag, value, concat(path, ": ", key), arguments);
+  }
+  return arguments;
 }
 
 bool has_literal_mark(const std::string& text) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "io/testing.h"
+
 namespace fathom {
 namespace {
 
@@ -45,6 +47,35 @@ TEST(ArgumentRewrite, LeavesEverythingBehindTwoDashesAlone) {
   for (const std::string& word : words) texts.push_back(without_literal_mark(word));
   EXPECT_EQ(texts, (Words{"a", "-ngl", "-sys", "--", "-m"}));
   EXPECT_TRUE(has_literal_mark(words[1]));
+}
+
+TEST(ArgumentRewrite, TakesTheFileOfSettingsOut) {
+  ArgumentRules rules;
+  rules.settings_file = true;
+  const RewrittenArguments apart = rewrite_arguments({"a", "--config", "f.toml", "b"}, rules);
+  EXPECT_EQ(apart.settings_path, "f.toml");
+  EXPECT_EQ(apart.arguments, (Words{"a", "b"}));
+  EXPECT_EQ(rewrite_arguments({"--config=f.toml"}, rules).settings_path, "f.toml");
+  EXPECT_EQ(rewrite_arguments({"--config"}, rules).arguments, Words{"--config"});
+  EXPECT_FALSE(rewrite_arguments({"--config", "f"}, {}).settings_path);
+}
+
+TEST(ArgumentRewrite, SettingsAreTheFlagsThatWereNotGiven) {
+  const std::vector<SettableFlag> flags = {
+      {"--ctx-size"}, {"--temp", true, true}, {"--file"}, {"--think", false}, {"--raw", false}};
+  const Json settings = parse_json(
+      R"({"ctx_size": 64, "temp": 0.5, "file": ["a", "b"], "think": true, "raw": false})", "f");
+  EXPECT_EQ(arguments_of_settings(settings, "f", flags),
+            (Words{"--ctx-size=64", "--file=a", "--file=b", "--think"}));
+  const auto fault = [&](const char* text) {
+    return error_of([&] { arguments_of_settings(parse_json(text, "f"), "f.toml", flags); });
+  };
+  EXPECT_NE(fault(R"({"ctx_siz": 1})").find("f.toml: 'ctx_siz' is no flag of this command"),
+            std::string::npos);
+  EXPECT_NE(fault(R"({"ctx_siz": 1})").find("--ctx-size"), std::string::npos);
+  EXPECT_NE(fault(R"({"think": 1})").find("f.toml: think"), std::string::npos);
+  EXPECT_NE(fault(R"({"ctx_size": {"a": 1}})").find("expected a text or a number"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ void add_chat_command(CommandLine& line) {
   add_output_flag(command, flags->output);
   add_device_flags(command, flags->device, "--dtype");
   add_foreign_flags(command);
+  command.settings_file();
   command.example("fathom chat runs/demo/model --temp 0.7")
       .example("printf 'hello\\n' | fathom chat FOLDER --seed 1")
       .example("fathom chat FOLDER --output jsonl < questions.txt > answers.jsonl");

@@ -8,8 +8,12 @@
 #include <iostream>
 #include <limits>
 #include <list>
+#include <optional>
+#include <sstream>
 
 #include "base/error.h"
+#include "io/files.h"
+#include "io/toml.h"
 
 namespace fathom {
 
@@ -89,6 +93,16 @@ class HelpFormatter : public CLI::Formatter {
     return option->get_lnames().empty() ? option->get_name()
                                         : names + "--" + option->get_lnames().front();
   }
+  // A positional that has a flag, too, is described where it stands.
+  std::string make_option(const CLI::Option* option, bool positional) const override {
+    if (positional || !option->get_positional())
+      return CLI::Formatter::make_option(option, positional);
+    std::stringstream line;
+    CLI::detail::format_help(line, make_option_name(option, false) + " TEXT",
+                             concat("the ", option->get_name(true), ", by its flag"),
+                             column_width_);
+    return line.str();
+  }
   std::string make_option_opts(const CLI::Option* option) const override {
     if (option->get_type_size() == 0) return "";
     std::string type = option->get_type_name();
@@ -105,6 +119,7 @@ class HelpFormatter : public CLI::Formatter {
 struct Command::Impl {
   CLI::App* app = nullptr;
   ArgumentRules rules;
+  std::string settings_path;
   std::function<int()> run;
   std::vector<std::string> examples;
 
@@ -181,6 +196,10 @@ Command& Command::model_folder(std::string& value, const std::string& help) {
   impl_->rules.first = {"--model", "-m"};
   return *this;
 }
+Command& Command::settings_file() {
+  impl_->rules.settings_file = true;
+  return option("--config", impl_->settings_path, "TOML file with flags: ctx_size = 512");
+}
 Command& Command::foreign(ForeignFlag flag) {
   impl_->rules.foreign.push_back(std::move(flag));
   return *this;
@@ -253,9 +272,9 @@ std::string canonical_name(const CLI::Option& option) {
   return option.get_snames().empty() ? option.get_name(true) : "-" + option.get_snames().front();
 }
 
-// How the user named the option: "-n" for "--predict", FATHOM_PREDICT where the environment holds
-// it.
-std::string typed_name(const CLI::Option& option, const std::vector<std::string>& arguments) {
+// How the user spelled it, or nothing where it stands in no argument.
+std::optional<std::string> spelling_of(const CLI::Option& option,
+                                       const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) {
     const std::string name = argument.substr(0, argument.find('='));
     for (const std::string& long_name : option.get_lnames())
@@ -263,6 +282,17 @@ std::string typed_name(const CLI::Option& option, const std::vector<std::string>
     for (const std::string& letter : option.get_snames())
       if (!name.starts_with("--") && name.starts_with("-" + letter)) return "-" + letter;
   }
+  return std::nullopt;
+}
+
+bool is_typed(const CLI::Option& option, const std::vector<std::string>& arguments) {
+  return spelling_of(option, arguments).has_value();
+}
+
+// How the user named the option: "-n" for "--predict", FATHOM_PREDICT where the environment holds
+// it.
+std::string typed_name(const CLI::Option& option, const std::vector<std::string>& arguments) {
+  if (const std::optional<std::string> spelling = spelling_of(option, arguments)) return *spelling;
   return option.count() > 0 && !option.get_envname().empty() ? option.get_envname()
                                                              : canonical_name(option);
 }
@@ -365,6 +395,26 @@ std::string unknown_argument(const CLI::App& app, const CLI::App* chosen) {
 
 }  // namespace
 
+namespace {
+
+// The flags that a file of settings may give, and which of them are given already.
+std::vector<SettableFlag> settable_flags(const CLI::App& app,
+                                         const std::vector<std::string>& arguments) {
+  std::vector<SettableFlag> flags;
+  for (const CLI::Option* option : app.get_options()) {
+    const bool in_environment =
+        !option->get_envname().empty() && std::getenv(option->get_envname().c_str()) != nullptr;
+    const bool given = in_environment || is_typed(*option, arguments);
+    for (const std::string& name : option->get_lnames()) {
+      if (name != "help" && name != "config")
+        flags.push_back({"--" + name, option->get_items_expected_max() != 0, given});
+    }
+  }
+  return flags;
+}
+
+}  // namespace
+
 // The arguments as the parser takes them; notes about some of them go to standard error.
 std::vector<std::string> CommandLine::rewritten(const std::vector<std::string>& arguments) const {
   const auto named = [&](const Command& command) {
@@ -375,6 +425,16 @@ std::vector<std::string> CommandLine::rewritten(const std::vector<std::string>& 
   RewrittenArguments result =
       rewrite_arguments({arguments.begin() + 1, arguments.end()}, chosen->impl_->rules);
   for (const std::string& note : result.notes) std::cerr << "fathom: " << note << "\n";
+  const char* from_environment = std::getenv("FATHOM_CONFIG");
+  if (!result.settings_path && chosen->impl_->rules.settings_file && from_environment != nullptr)
+    result.settings_path = from_environment;
+  if (result.settings_path) {
+    const std::string& path = *result.settings_path;
+    const std::vector<std::string> settings =
+        arguments_of_settings(parse_toml(read_file(path), path, ErrorCode::kUsage), path,
+                              settable_flags(*chosen->impl_->app, result.arguments));
+    result.arguments.insert(result.arguments.begin(), settings.begin(), settings.end());
+  }
   result.arguments.insert(result.arguments.begin(), arguments.front());
   return std::move(result.arguments);
 }

@@ -37,6 +37,9 @@ class Command {
                       const std::string& help);
   // The positional "folder" that names the model, which other programs take as -m.
   Command& model_folder(std::string& value, const std::string& help);
+  // --config FILE: flags in a TOML file, for those that are given neither here nor in the
+  // environment.
+  Command& settings_file();
   // A flag of other programs that is taken and does nothing, with a note.
   Command& foreign(ForeignFlag flag);
 

@@ -184,6 +184,7 @@ void add_run_command(CommandLine& line) {
   add_output_flag(command, flags->output);
   add_device_flags(command, flags->device, "--dtype");
   add_foreign_flags(command);
+  command.settings_file();
   command.example("fathom run runs/demo/model \"12+34=?\"")
       .example("cat notes.txt | fathom run FOLDER \"Sum up:\"")
       .example("fathom run FOLDER --no-template \"ROMEO:\" -n 200 --temp 0.8 --seed 1")

@@ -239,6 +239,7 @@ void add_score_command(CommandLine& line) {
       .flag("--json", flags->json, "a JSON object for each text, with ids and logprobs");
   add_device_flags(command, flags->device, "--dtype");
   add_foreign_flags(command);
+  command.settings_file();
   command.example("fathom score FOLDER \"to be or not to be\"")
       .example("fathom score FOLDER -f held-out.txt --json")
       .example(

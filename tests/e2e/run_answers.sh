@@ -121,3 +121,20 @@ says err '"event":"loading"'
 status 0 "$fathom" run sums 1+2=? -n 4 --progress never
 same "$(cat err)" ''
 status 2 "$fathom" run sums 1 --progress loud
+
+# Flags in a file: those that are given go before, and so does the environment.
+printf 'predict = 12\nseed = 4\nsystem = "1+1"\nno_template = false\n' >flags.toml
+status 0 "$fathom" run sums '1+2=?' --config flags.toml
+same "$(cat out)" "$answer"
+shorter=$("$fathom" run sums '1+2=?' --seed 4 -n 3 --system 1+1 </dev/null)
+status 0 "$fathom" run sums '1+2=?' --config=flags.toml -n 3
+same "$(cat out)" "$shorter"
+FATHOM_PREDICT=3 FATHOM_CONFIG=flags.toml status 0 "$fathom" run sums '1+2=?'
+same "$(cat out)" "$shorter"
+printf 'sed = 4\n' >wrong.toml
+status 2 "$fathom" run sums '1+2=?' --config wrong.toml
+says err "wrong.toml: 'sed' is no flag of this command; did you mean --seed"
+printf 'seed = \n' >wrong.toml
+status 2 "$fathom" run sums '1+2=?' --config wrong.toml
+says err 'wrong.toml:1'
+status 1 "$fathom" run sums '1+2=?' --config nowhere.toml
