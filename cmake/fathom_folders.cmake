@@ -12,6 +12,7 @@ set(FATHOM_FOLDERS
   "data:text,runtime"
   "nn:ops"
   "model:nn,io"
+  "plan:model"
   "optim:nn"
   "checkpoint:model,optim,text"
   "generate:model,text"
@@ -20,7 +21,7 @@ set(FATHOM_FOLDERS
   "align:train,eval"
   "study:train,eval,align"
   "demo:align"
-  "app:backend,study,demo"
+  "app:backend,study,demo,plan"
 )
 
 set(FATHOM_ONLY "" CACHE STRING "Folders to build, such as base;tensor; empty: all")
