@@ -13,9 +13,6 @@ constexpr double kTrillion = 1e12;
 // 1000 steps each, of 1920 and 480 sequences (arXiv:2412.19437, 4.3).
 constexpr ExtensionStage kV3Extension[] = {{32768, 1000.0 * 1920 * 32768},
                                            {131072, 1000.0 * 480 * 131072}};
-// 1000 steps of 576 sequences (arXiv:2405.04434, 3.1.4).
-constexpr ExtensionStage kV2Extension[] = {{32768, 1000.0 * 576 * 32768}};
-
 // What parameters and operations depend on.
 auto sizes(const ModelConfig& c) {
   return std::array{c.vocab_size,       c.hidden_size,           c.num_hidden_layers,
@@ -26,66 +23,62 @@ auto sizes(const ModelConfig& c) {
                     c.moe_layer_freq,   c.moe_intermediate_size, c.first_k_dense_replace};
 }
 
-constexpr TrainingLayout kV3Layout = {2048, 16, 64, 15360};
+constexpr TrainingLayout kV3Layout = {2048, 16, 64, 15360, 2};
+
+constexpr PublishedRun kV3 = {.preset = "v3",
+                              .model = "DeepSeek-V3",
+                              .tokens = 14.8 * kTrillion,
+                              .gpu_hours_per_trillion = 180e3,
+                              .extension_stages = kV3Extension,
+                              .extension_gpu_hours = 119e3,
+                              .post_training_gpu_hours = 5e3,
+                              .layout = kV3Layout,
+                              .fp8 = true,
+                              .source = "arXiv:2412.19437, table 1"};
+
+// From the base model of V3, with its own post-training.
+constexpr PublishedRun r1() {
+  PublishedRun run = kV3;
+  run.preset = "r1";
+  run.model = "DeepSeek-R1";
+  run.post_training_gpu_hours = 147e3;
+  run.source = "arXiv:2412.19437, table 1; post-training: Nature 645, supplement";
+  return run;
+}
 
 constexpr std::array<PublishedRun, 9> kRuns = {{
-    {"v3", "DeepSeek-V3", 14.8 * kTrillion, 4096, 180e3, kV3Extension, 119e3, 5e3, kV3Layout,
-     "arXiv:2412.19437, table 1"},
-    // From the same base model; its own hours are those of the supplement to the R1 paper.
-    {"r1", "DeepSeek-R1", 14.8 * kTrillion, 4096, 180e3, kV3Extension, 119e3, 147e3, kV3Layout,
-     "arXiv:2412.19437, table 1; R1 paper in Nature, supplement"},
-    {"v2",
-     "DeepSeek-V2",
-     8.1 * kTrillion,
-     4096,
-     172.8e3,
-     kV2Extension,
-     {},
-     {},
-     {},
-     "arXiv:2405.04434, 3.2.3"},
-    {"llm-67b",
-     "DeepSeek LLM 67B",
-     2 * kTrillion,
-     4096,
-     300.6e3,
-     {},
-     {},
-     {},
-     {},
-     "arXiv:2401.02954; hours in arXiv:2405.04434, 3.2.3"},
-    {"llm-7b", "DeepSeek LLM 7B", 2 * kTrillion, 4096, {}, {}, {}, {}, {}, "arXiv:2401.02954"},
-    {"v2-lite",
-     "DeepSeek-V2-Lite",
-     5.7 * kTrillion,
-     4096,
-     {},
-     {},
-     {},
-     {},
-     {},
-     "arXiv:2405.04434, appendix B"},
-    {"moe-16b", "DeepSeekMoE 16B", 2 * kTrillion, 4096, {}, {}, {}, {}, {}, "arXiv:2401.06066"},
-    {"coder-v2-lite",
-     "DeepSeek-Coder-V2-Lite",
-     10.2 * kTrillion,
-     4096,
-     {},
-     {},
-     {},
-     {},
-     {},
-     "arXiv:2406.11931"},
-    {"coder-v2",
-     "DeepSeek-Coder-V2",
-     10.2 * kTrillion,
-     4096,
-     {},
-     {},
-     {},
-     {},
-     {},
-     "arXiv:2406.11931"},
+    kV3,
+    r1(),
+    {.preset = "v2",
+     .model = "DeepSeek-V2",
+     .tokens = 8.1 * kTrillion,
+     .gpu_hours_per_trillion = 172.8e3,
+     .source = "arXiv:2405.04434, 3.2.3"},
+    {.preset = "llm-67b",
+     .model = "DeepSeek LLM 67B",
+     .tokens = 2 * kTrillion,
+     .gpu_hours_per_trillion = 300.6e3,
+     .source = "arXiv:2401.02954; hours: arXiv:2405.04434, 3.2.3"},
+    {.preset = "llm-7b",
+     .model = "DeepSeek LLM 7B",
+     .tokens = 2 * kTrillion,
+     .source = "arXiv:2401.02954"},
+    {.preset = "v2-lite",
+     .model = "DeepSeek-V2-Lite",
+     .tokens = 5.7 * kTrillion,
+     .source = "arXiv:2405.04434, appendix B"},
+    {.preset = "moe-16b",
+     .model = "DeepSeekMoE 16B",
+     .tokens = 2 * kTrillion,
+     .source = "arXiv:2401.06066"},
+    {.preset = "coder-v2-lite",
+     .model = "DeepSeek-Coder-V2-Lite",
+     .tokens = 10.2 * kTrillion,
+     .source = "arXiv:2406.11931"},
+    {.preset = "coder-v2",
+     .model = "DeepSeek-Coder-V2",
+     .tokens = 10.2 * kTrillion,
+     .source = "arXiv:2406.11931"},
 }};
 
 }  // namespace

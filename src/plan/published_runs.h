@@ -25,19 +25,21 @@ struct ExtensionStage {
 struct TrainingLayout {
   int64_t gpus = 1, pipeline_stages = 1, expert_ranks = 1;
   int64_t sequences_per_step = 0;  // after warm-up
+  int64_t weight_copies = 1;       // that a schedule keeps of its stages
 };
 
 struct PublishedRun {
-  const char* preset;
-  const char* model;
+  const char* preset = "";
+  const char* model = "";
   double tokens = 0;
   int64_t sequence_tokens = 4096;
-  std::optional<double> gpu_hours_per_trillion;      // absent: not published
-  std::span<const ExtensionStage> extension_stages;  // empty: none, or not published
-  std::optional<double> extension_gpu_hours;
-  std::optional<double> post_training_gpu_hours;
-  std::optional<TrainingLayout> layout;
-  const char* source;
+  std::optional<double> gpu_hours_per_trillion = {};      // absent: not published
+  std::span<const ExtensionStage> extension_stages = {};  // empty: none, or not published
+  std::optional<double> extension_gpu_hours = {};
+  std::optional<double> post_training_gpu_hours = {};
+  std::optional<TrainingLayout> layout = {};
+  bool fp8 = false;  // experts trained, and weights published, in fp8
+  const char* source = "";
 };
 
 std::span<const PublishedRun> published_runs();
