@@ -20,6 +20,7 @@ void add_inspect_command(CommandLine& line);
 void add_template_command(CommandLine& line);
 void add_tokenizer_command(CommandLine& line);
 
+void add_plan_command(CommandLine& line);
 void add_bench_command(CommandLine& line);
 void add_kernels_command(CommandLine& line);
 
