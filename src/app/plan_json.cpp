@@ -78,6 +78,8 @@ Json plan_json(const Plan& plan) {
     json["decode_flops_per_token"][length] = at.decode;
   }
   json["training"] = training_json(plan);
+  const Json rest = serving_json(plan);
+  for (const auto& [key, value] : rest.members()) json[key] = value;
   return json;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "app/plan_numbers.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "plan/as_double.h"
@@ -10,47 +11,6 @@
 
 namespace fathom {
 namespace {
-
-// 671026419200 as "671.0B", 37552297472 as "37.55B": four digits.
-std::string billions(double count) {
-  constexpr const char* kUnits[] = {"", "K", "M", "B", "T"};
-  size_t unit = 0;
-  while (count >= 999.95 && unit + 1 < std::size(kUnits)) {
-    count /= 1000;
-    ++unit;
-  }
-  return fixed(count, unit == 0 && count == std::floor(count) ? 0
-                      : count < 100                           ? 2
-                                                              : 1) +
-         kUnits[unit];
-}
-std::string billions(int64_t count) { return billions(as_double(count)); }
-
-// 70272 as "70 272".
-std::string spaced(int64_t n) {
-  std::string text = std::to_string(n);
-  for (int64_t at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<size_t>(at), " ");
-  return text;
-}
-
-std::string gflops(double flops) { return fixed(flops / 1e9, flops < 1e12 ? 2 : 1) + " G"; }
-std::string tflops(double rate) { return fixed(rate / 1e12, 1) + " TFLOP/s"; }
-std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
-
-// 2788000 as "2 788K".
-std::string hours(double value) {
-  const double thousands = value / 1e3;
-  if (value >= 1e4 && value < 1e6 && std::abs(thousands - std::round(thousands)) > 0.05)
-    return fixed(thousands, 1) + "K";
-  if (value >= 1e4) return spaced(std::llround(thousands)) + "K";
-  return value >= 100 ? spaced(std::llround(value)) : fixed(value, 2);
-}
-
-std::string dollars(double value) {
-  if (value >= 1e5) return "$" + fixed(value / 1e6, 3) + "M";
-  return "$" + (value >= 1000 ? spaced(std::llround(value)) : fixed(value, 2));
-}
 
 // ---------------------------------------------------------------- parameters
 
@@ -112,7 +72,7 @@ PlanSection cache_section(const Plan& plan) {
   const ModelConfig& c = plan.config;
   PlanSection section{"Cache of one token", {}, cache_notes(plan)};
   section.figures.push_back(
-      {"bf16", spaced(c.cache_bytes_per_token(2)) + " bytes", cache_formula(c)});
+      {"bf16", spaced(c.cache_bytes_per_token(2)) + " bytes per token", cache_formula(c)});
   if (const int64_t fp8 = fp8_cache_bytes_per_token(c); fp8 > 0)
     section.figures.push_back({"fp8 latent", spaced(fp8) + " bytes",
                                "the layout of V3.2: latent and f32 scales of 128, rotary in bf16"});
@@ -189,8 +149,9 @@ PlanSection training_section(const Plan& plan) {
        concat("with multi-token modules ", tflops(cost.flops_per_second_per_gpu_with_mtp), ", ",
               percent(cost.mfu_with_mtp))},
       {"pre-training", hours(cost.pretraining_gpu_hours) + " GPU-hours",
-       concat(fixed(cost.pretraining_days, 1), " days on ", in.gpus, " GPUs, ",
-              fixed(cost.days_per_trillion, 2), " a trillion tokens")},
+       concat(fixed(cost.pretraining_days, 1), " days on ", in.gpus,
+              in.gpus == 1 ? " GPU, " : " GPUs, ", fixed(cost.days_per_trillion, 2),
+              " a trillion tokens")},
       {"context extension", part_of_hours(cost.context_extension_gpu_hours),
        cost.context_extension_gpu_hours ? scaled_from(plan, "operations at its lengths") : ""},
       {"post-training", part_of_hours(cost.post_training_gpu_hours),
@@ -204,8 +165,11 @@ PlanSection training_section(const Plan& plan) {
 }  // namespace
 
 std::vector<PlanSection> plan_sections(const Plan& plan) {
-  return {parameters_section(plan), cache_section(plan), flops_section(plan),
-          training_section(plan)};
+  std::vector<PlanSection> sections = {parameters_section(plan), cache_section(plan),
+                                       flops_section(plan), training_section(plan)};
+  for (PlanSection& section : scale_sections(plan)) sections.push_back(std::move(section));
+  for (PlanSection& section : serving_sections(plan)) sections.push_back(std::move(section));
+  return sections;
 }
 
 namespace {
@@ -213,6 +177,21 @@ namespace {
 std::string padded(const std::string& text, int width) {
   const int used = display_width(text);
   return text + std::string(static_cast<size_t>(std::max(width - used, 0)), ' ');
+}
+
+// Indented by two, in lines of about a hundred columns.
+std::string wrapped(const std::string& note) {
+  constexpr int kColumns = 98;
+  std::string text, line;
+  std::istringstream words(note);
+  for (std::string word; words >> word;) {
+    if (!line.empty() && display_width(line) + 1 + display_width(word) > kColumns) {
+      text += "  " + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return text + "  " + line + "\n";
 }
 
 std::string section_text(const PlanSection& section) {
@@ -227,7 +206,7 @@ std::string section_text(const PlanSection& section) {
     text += figure.how.empty() ? figure.value : padded(figure.value, value_width + 2) + figure.how;
     text += "\n";
   }
-  for (const std::string& note : section.notes) text += "  " + note + "\n";
+  for (const std::string& note : section.notes) text += wrapped(note);
   return text;
 }
 

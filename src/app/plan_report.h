@@ -24,7 +24,13 @@ struct PlanSection {
 };
 
 std::vector<PlanSection> plan_sections(const Plan& plan);
+// Parts of it: laws, pipeline and memory of training; placement, inference and prices.
+std::vector<PlanSection> scale_sections(const Plan& plan);
+std::vector<PlanSection> serving_sections(const Plan& plan);
 std::string plan_text(const Plan& plan, const std::vector<PlanSection>& sections);
 Json plan_json(const Plan& plan);
+Json serving_json(const Plan& plan);  // an object of the members on scale and serving
+void write_plan_page(const Plan& plan, const std::vector<PlanSection>& sections,
+                     const std::string& path);  // HTML
 
 }  // namespace fathom

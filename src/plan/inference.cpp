@@ -23,8 +23,6 @@ constexpr double kUsableShare = 0.9;  // the rest: activations, buffers, fragmen
 
 }  // namespace
 
-std::span<const Accelerator> accelerators() { return kAccelerators; }
-
 const Accelerator& find_accelerator(const std::string& name) {
   std::string known;
   for (const Accelerator& each : kAccelerators) {
@@ -51,6 +49,7 @@ DecodeBound decode_bound(const ModelConfig& c, const InferenceInputs& in, int64_
   const double always = as_double(size.active_without_embedding - experts * c.num_experts_per_tok);
   bound.weight_bytes = in.weight_bytes * (always + as_double(experts) * bound.distinct_experts);
   bound.cache_bytes = as_double(batch) * as_double(in.context_tokens) * in.cache_bytes_per_token;
+  bound.fits = bound.cache_bytes <= inference_fit(c, in).cache_bytes;
   const double machines = as_double(in.accelerators);
   const double flops = in.weight_bytes <= 1 ? in.accelerator.fp8_flops : in.accelerator.bf16_flops;
   bound.memory_seconds =

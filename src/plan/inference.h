@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -21,7 +20,6 @@ struct Accelerator {
   double memory_bandwidth = 0;           // bytes a second
   double memory_bytes = 0;
 };
-std::span<const Accelerator> accelerators();
 const Accelerator& find_accelerator(const std::string& name);  // Error(kUsage) names all
 
 struct InferenceInputs {
@@ -41,9 +39,8 @@ struct DecodeBound {
   double weight_bytes = 0, cache_bytes = 0;  // read a step
   double memory_seconds = 0, compute_seconds = 0;
   double tokens_per_second = 0;
+  bool fits = true;  // caches of the batch beside the weights
 };
-DecodeBound decode_bound(const ModelConfig& config, const InferenceInputs& inputs, int64_t batch);
-
 struct InferenceFit {
   double weight_bytes = 0;  // of the whole model
   double usable_bytes = 0;  // 90 % of the memory
@@ -51,6 +48,7 @@ struct InferenceFit {
   double cached_tokens = 0;
 };
 InferenceFit inference_fit(const ModelConfig& config, const InferenceInputs& inputs);
+DecodeBound decode_bound(const ModelConfig& config, const InferenceInputs& inputs, int64_t batch);
 
 // The published day of the service in February 2025, and what its rates ask of one GPU.
 struct ProductionDay {

@@ -45,6 +45,7 @@ TEST(Inference, V2LiteOnOneH200IsBoundAsTabulated) {
     expect_within(got.memory_seconds * 1e3, row.milliseconds, kRounded, "time");
     expect_within(got.tokens_per_second, row.rate, kClose, "rate");
     EXPECT_LT(got.compute_seconds, got.memory_seconds);
+    EXPECT_TRUE(got.fits);
   }
 }
 
@@ -74,6 +75,7 @@ TEST(Inference, V3FitsEightH200WithRoomForCaches) {
   expect_within(inference_fit(v3, inputs).cached_tokens, 8.6e6, kRounded, "tokens in fp8");
   inputs.accelerators = 1;
   EXPECT_EQ(inference_fit(v3, inputs).cached_tokens, 0);
+  EXPECT_FALSE(decode_bound(v3, inputs, 1).fits);
 }
 
 TEST(Inference, TheProductionDayAgreesWithTheForms) {

@@ -179,8 +179,10 @@ PricePlan price_plan(const Plan& plan, const PlanInputs& in) {
                                        : prices.book->as_of;
   const int64_t seconds = parse_utc(prices.date, "--price-date");
   prices.row = price_of(*prices.book, name, seconds);
-  if (prices.row != nullptr)
-    prices.peers = compare_prices(*prices.book, *prices.row, seconds, prices.mix);
+  if (prices.row == nullptr) return prices;
+  const bool exactly = in.price_date.find('T') != std::string::npos;
+  prices.price = exactly ? prices.row->at(seconds) : prices.row->standard();
+  prices.peers = compare_prices(*prices.book, *prices.row, seconds, exactly, prices.mix);
   return prices;
 }
 

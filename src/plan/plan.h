@@ -33,7 +33,7 @@ struct PlanInputs {
   std::optional<int64_t> replicas = {}, expert_gpus = {}, expert_nodes = {};
 
   const PriceBook* prices = nullptr;  // null: the built-in one
-  std::string price_date = {};        // empty: that of the model's newest price
+  std::string price_date = {};        // a day or a moment; empty: from the model's newest price on
   std::string price_model = {};       // empty: the model's own name
 };
 
@@ -66,7 +66,8 @@ struct PricePlan {
   const PriceBook* book = nullptr;
   const PriceRow* row = nullptr;  // null: the file has no price of this model
   std::string date;
-  TokenUse mix;  // of the compared bill
+  TokenPrice price;  // of `row` on that day, or at that moment where the date has a time
+  TokenUse mix;      // of the compared bill
   std::vector<PriceComparison> peers;
 };
 

@@ -37,6 +37,7 @@ void parse_hours(const std::string& text, PriceWindow& window, const std::string
       !is_time(to_hour, to_minute))
     fail(ErrorCode::kUsage, where, ": utc is '", text, "'; expected hours such as 16:30-00:30");
   window.always = false;
+  window.utc = text;
   window.begin_minute = from_hour * 60 + from_minute;
   window.end_minute = to_hour * 60 + to_minute;
 }
@@ -45,6 +46,7 @@ void parse_days(const std::string& text, PriceWindow& window, const std::string&
   const bool sound =
       text.size() == 3 && text[1] == '-' && text[0] >= '1' && text[2] <= '7' && text[0] <= text[2];
   if (!sound) fail(ErrorCode::kUsage, where, ": days is '", text, "'; expected days such as 1-5");
+  window.days = text;
   window.first_day = text[0] - '0';
   window.last_day = text[2] - '0';
 }
@@ -209,14 +211,15 @@ Money cost_of(const TokenUse& use, const TokenPrice& price) {
 }
 
 std::vector<PriceComparison> compare_prices(const PriceBook& book, const PriceRow& base,
-                                            int64_t seconds, const TokenUse& mix) {
-  const TokenPrice& ours = base.standard();
+                                            int64_t seconds, bool exactly, const TokenUse& mix) {
+  const TokenPrice& ours = exactly ? base.at(seconds) : base.standard();
   std::vector<PriceComparison> peers;
   for (const PriceRow& row : book.rows) {
     if (row.provider == base.provider || price_of(book, row.model, seconds) != &row) continue;
-    const TokenPrice& theirs = row.standard();
+    const TokenPrice& theirs = exactly ? row.at(seconds) : row.standard();
     PriceComparison peer;
     peer.row = &row;
+    peer.price = theirs;
     peer.miss_ratio = ratio(theirs.miss, ours.miss);
     peer.output_ratio = ratio(theirs.output, ours.output);
     if (row.has_cache_price && base.has_cache_price) peer.hit_ratio = ratio(theirs.hit, ours.hit);

@@ -25,6 +25,7 @@ struct TokenPrice {
 };
 
 struct PriceWindow {
+  std::string utc, days;                 // as the file says; empty: always, every day
   bool always = true;                    // else from begin_minute to end_minute of days in UTC
   int begin_minute = 0, end_minute = 0;  // end before begin: over midnight
   int first_day = 1, last_day = 7;
@@ -74,12 +75,14 @@ Money cost_of(const TokenUse& use, const TokenPrice& price);
 
 struct PriceComparison {
   const PriceRow* row = nullptr;
+  TokenPrice price;                         // that was compared
   double miss_ratio = 0, output_ratio = 0;  // their price in ours
   std::optional<double> hit_ratio;
   double mix_ratio = 0;  // of the whole bill of `mix`
 };
-// Models of other providers in force at that time, dearest last.
+// Models of other providers in force at that time, dearest last. `exactly`: at the prices of that
+// very moment, not at the standard ones of the day.
 std::vector<PriceComparison> compare_prices(const PriceBook& book, const PriceRow& base,
-                                            int64_t seconds, const TokenUse& mix);
+                                            int64_t seconds, bool exactly, const TokenUse& mix);
 
 }  // namespace fathom

@@ -53,7 +53,7 @@ TEST(Prices, V3WasAboutNineTimesCheaperThanGpt4o) {
   EXPECT_EQ(v3->from_text, "2025-02-08");
   bool found = false;
   for (const PriceComparison& peer :
-       compare_prices(built_in_prices(), *v3, v3->from, {342, 266, 168})) {
+       compare_prices(built_in_prices(), *v3, v3->from, false, {342, 266, 168})) {
     EXPECT_NE(peer.row->provider, "DeepSeek");
     EXPECT_TRUE(peer.row->in_force(v3->from));
     if (peer.row->model != "gpt-4o") continue;
@@ -66,6 +66,17 @@ TEST(Prices, V3WasAboutNineTimesCheaperThanGpt4o) {
                   "mix");
   }
   EXPECT_TRUE(found);
+}
+
+TEST(Prices, AMomentInADiscountIsComparedAtIt) {
+  const PriceRow* v3 = last_price_of(built_in_prices(), "v3");
+  const int64_t night = at("2025-03-03T20:00:00Z");
+  const auto plain = compare_prices(built_in_prices(), *v3, night, false, {342, 266, 168});
+  const auto exact = compare_prices(built_in_prices(), *v3, night, true, {342, 266, 168});
+  ASSERT_EQ(plain.size(), exact.size());
+  ASSERT_FALSE(plain.empty());
+  for (size_t i = 0; i < plain.size(); ++i)
+    expect_within(exact[i].miss_ratio, 2 * plain[i].miss_ratio, kExact, "half the price");
 }
 
 TEST(Prices, WindowsHoldInTheirHoursAndDays) {
