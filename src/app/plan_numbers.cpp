@@ -28,6 +28,10 @@ std::string spaced(int64_t n) {
   return text;
 }
 
+std::string counted(int64_t n, const std::string& thing) {
+  return concat(n, " ", thing, n == 1 ? "" : "s");
+}
+
 std::string gflops(double flops) {
   if (flops < 1e8) return fixed(flops / 1e6, 2) + " M";
   return fixed(flops / 1e9, flops < 1e12 ? 2 : 1) + " G";

@@ -55,7 +55,7 @@ void write_plan_page(const Plan& plan, const std::vector<PlanSection>& sections,
   report.numbers(
       {{"parameters", billions(plan.size.total), billions(plan.size.active) + " active"},
        {"cache of a token", spaced(plan.config.cache_bytes_per_token(2)) + " bytes", "bf16"},
-       {"training", hours(plan.training.total_gpu_hours) + " GPU-hours",
+       {"GPU-hours of training", hours(plan.training.total_gpu_hours),
         billions(plan.training.tokens) + " tokens"},
        {"dollars", dollars(plan.training.dollars), "the official run alone, rented"}});
   for (const PlanSection& section : sections) add_section(report, section);

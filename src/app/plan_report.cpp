@@ -149,14 +149,13 @@ PlanSection training_section(const Plan& plan) {
        concat("with multi-token modules ", tflops(cost.flops_per_second_per_gpu_with_mtp), ", ",
               percent(cost.mfu_with_mtp))},
       {"pre-training", hours(cost.pretraining_gpu_hours) + " GPU-hours",
-       concat(fixed(cost.pretraining_days, 1), " days on ", in.gpus,
-              in.gpus == 1 ? " GPU, " : " GPUs, ", fixed(cost.days_per_trillion, 2),
-              " a trillion tokens")},
+       concat(fixed(cost.pretraining_days, 1), " days on ", counted(in.gpus, "GPU"), ", ",
+              fixed(cost.days_per_trillion, 2), " a trillion tokens")},
       {"context extension", part_of_hours(cost.context_extension_gpu_hours),
        cost.context_extension_gpu_hours ? scaled_from(plan, "operations at its lengths") : ""},
       {"post-training", part_of_hours(cost.post_training_gpu_hours),
        cost.post_training_gpu_hours ? scaled_from(plan, "operations") : ""},
-      {"total", hours(cost.total_gpu_hours) + " GPU-hours", ""},
+      {"total", hours(cost.total_gpu_hours) + " GPU-hours", "of what is known"},
       {"dollars", dollars(cost.dollars), concat("at $", in.dollars_per_gpu_hour, " a GPU-hour")}};
   section.notes.push_back("Covers " + excluded_from_training_cost() + ".");
   return section;

@@ -52,7 +52,7 @@ PlanSection pipeline_section(const Plan& plan) {
     section.figures.push_back(
         {schedule.name,
          concat("waits ", schedule.bubble, " chunks, ", percent(schedule.bubble_share)),
-         concat(schedule.devices, " devices, weights x ", schedule.weight_copies,
+         concat(counted(schedule.devices, "device"), ", weights x ", schedule.weight_copies,
                 ", activations of ", schedule.activation_sets, " micro-batches")});
   }
   section.notes.push_back(
@@ -81,9 +81,9 @@ PlanSection memory_section(const Plan& plan) {
   section.figures.push_back(memory_figure("all else", memory.dense, memory.weight_copies));
   section.figures.push_back(
       {"together", gigabytes(memory.bytes()),
-       concat(memory.layout.pipeline_stages, " stages x ", memory.layout.expert_ranks,
-              " expert ranks; states divided by ", memory.expert_replicas, " and ",
-              memory.dense_replicas, " (ZeRO-1)")});
+       concat(counted(memory.layout.pipeline_stages, "stage"), " x ",
+              counted(memory.layout.expert_ranks, "expert rank"), "; states divided by ",
+              memory.expert_replicas, " and ", memory.dense_replicas, " (ZeRO-1)")});
   section.notes.push_back(
       concat(plan.reference->fp8
                  ? "Bytes a parameter: weights 1 (fp8 experts) or 2, gradients 4, master 4 "

@@ -33,7 +33,8 @@ std::vector<double> placed_imbalances(const PlacementPlan& placement) {
 PlanFigure imbalance_figure(const char* name, const std::vector<double>& layers) {
   const Imbalance sum = imbalance_of(layers);
   return {name, concat(fixed(sum.mean, 3), " of the mean"),
-          concat("busiest GPU, mean of ", layers.size(), " layers; worst ", fixed(sum.worst, 3))};
+          concat("busiest GPU, mean of ", counted(static_cast<int64_t>(layers.size()), "layer"),
+                 "; worst ", fixed(sum.worst, 3))};
 }
 
 PlanSection placement_section(const Plan& plan) {
@@ -41,10 +42,12 @@ PlanSection placement_section(const Plan& plan) {
   const PlacementShape& shape = placement.shape;
   PlanSection section{"Experts on GPUs when served (EPLB)", {}, {}};
   section.figures = {
-      {"slots", concat(shape.replicas, " on ", shape.gpus, " GPUs in ", shape.nodes, " nodes"),
+      {"slots",
+       concat(shape.replicas, " on ", counted(shape.gpus, "GPU"), " in ",
+              counted(shape.nodes, "node")),
        concat(plan.config.n_routed_experts, " experts and ",
-              shape.replicas - plan.config.n_routed_experts, " more copies, ", shape.groups,
-              " groups")},
+              shape.replicas - plan.config.n_routed_experts, " more copies, ",
+              counted(shape.groups, "group"))},
       {"weights", gigabytes(placement.bytes_per_gpu) + " a GPU",
        concat(shape.replicas / shape.gpus, " slots x ", main_expert_layers(plan.config),
               " layers x ", billions(expert_weights(plan.config)))}};

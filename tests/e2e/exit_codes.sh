@@ -8,7 +8,7 @@ status 0 "$fathom" --version
 says out 'fathom 0.'
 status 0 "$fathom" --help
 mv out commands
-for command in run chat score init inspect template tokenizer bench kernels; do
+for command in run chat score init inspect plan template tokenizer bench kernels; do
   says commands "  $command"
   status 0 "$fathom" "$command" --help
   says out 'Examples:'
