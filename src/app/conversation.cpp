@@ -142,7 +142,7 @@ void Conversation::answer() {
   if (result.finish == FinishReason::kLength && settings_.output == OutputFormat::kText)
     say(concat("(cut off after ", result.ids.size(), " tokens)"));
   if (stop_signal() == SIGINT) {
-    clear_stop();
+    if (input_is_terminal()) clear_stop();  // questions from a pipe end with it
     say("(stopped)");
   }
   history_.push_back(remembered(result, form));

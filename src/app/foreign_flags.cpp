@@ -25,6 +25,12 @@ void add_foreign_flags(Command& command) {
   with_value({"--numa"}, "memory is touched first where it is used");
   with_value({"--load-mode"}, "weights stay mapped where their format allows");
   alone({"--mlock", "--no-mmap"}, "weights stay mapped where their format allows");
+  with_value({"-ctk", "--cache-type-k", "-ctv", "--cache-type-v", "--kv-cache-dtype"},
+             "the cache holds f32");
+  with_value({"-tp", "--tensor-parallel-size", "--tp", "-pp", "--pipeline-parallel-size",
+              "--gpu-memory-utilization", "--mem-fraction-static"},
+             "everything is computed on this machine's processor");
+  alone({"--trust-remote-code"}, "a model's own code is never run");
   alone({"--jinja"}, "chat templates are always Jinja");
   alone({"--no-warmup", "--no-display-prompt", "--simple-io", "-cnv", "--conversation"},
         "that is how it works anyway");

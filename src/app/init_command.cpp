@@ -134,6 +134,8 @@ int write_random_model(const ModelConfig& config, const Tokenizer* tokenizer,
 int init(const Command& command, const InitFlags& flags) {
   if (flags.list) return list_presets(flags.json);
   ModelConfig config = choose_config(command, flags);
+  if (flags.storage.power_of_two() && flags.storage.wanted_dtype() != DType::kF8E4M3)
+    fail(ErrorCode::kUsage, "init: --scale-fmt ue8m0 is for --dtype fp8");
   if (flags.out.empty()) fail(ErrorCode::kUsage, "init: --out FOLDER says where the model goes");
   check_target(flags);
   const std::optional<Tokenizer> tokenizer = choose_tokenizer(flags, config);
@@ -149,7 +151,7 @@ int init(const Command& command, const InitFlags& flags) {
   const std::string dtype = flags.storage.dtype.empty() ? "f32" : flags.storage.dtype;
   if (flags.json) {
     const ParameterCount count = count_parameters(config);
-    const Json json = Json::object({{"folder", flags.out},
+    const Json json = Json::object({{"folder", replace_invalid_utf8(flags.out)},
                                     {"seed", flags.seed},
                                     {"dtype", dtype},
                                     {"parameters", count.total},

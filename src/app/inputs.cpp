@@ -70,7 +70,12 @@ std::vector<int32_t> read_ids(const std::string& path) {
 std::vector<Message> parse_messages(std::string_view text, const std::string& origin) {
   return as_usage_error([&] {
     const Json json = parse_json(text, origin, ErrorCode::kUsage);
-    const Json& list = json.is_object() ? json.at("messages") : json;
+    const Json* named = json.find("messages");
+    if (json.is_object() && named == nullptr) {
+      fail(ErrorCode::kUsage, origin,
+           ": expected a list of messages, or an object with one as \"messages\"");
+    }
+    const Json& list = named != nullptr ? *named : json;
     return messages_from_json(list, concat(origin, ": messages"));
   });
 }

@@ -41,7 +41,8 @@ int run_commands(int argc, char** argv) {
 // Results that never arrived are a failure, unless the reader had enough and left.
 int after_output(int status) {
   std::cout.flush();
-  if (std::cout || !output_is_open()) return status;
+  if (std::cout) return status;
+  if (!output_is_open()) return status == 0 ? kReaderLeft : status;
   return report("cannot write standard output; is the disk full?", ErrorCode::kRuntime);
 }
 

@@ -56,6 +56,8 @@ void add_storage_flags(Command& command, StorageFlags& flags, const std::string&
 
 int64_t parse_size(const std::string& flag, const std::string& text) {
   size_t digits = 0;
+  if (text.find_first_of("xX") != text.npos)
+    fail(ErrorCode::kUsage, flag, " is '", text, "'; expected a decimal size such as 5GB");
   double number = -1;
   try {
     number = std::stod(text, &digits);

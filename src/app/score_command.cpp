@@ -215,6 +215,13 @@ int score(const Command& command, const ScoreFlags& flags) {
   const RowRange rows =
       command.given("--positions") ? parse_row_range(flags.positions, count) : RowRange{0, count};
   write_logits(model, device, items.front().ids, rows, flags.logits_file);
+  const int64_t written = rows.end - rows.begin;
+  print(flags.json ? Json::object({{"logits", replace_invalid_utf8(flags.logits_file)},
+                                   {"rows", written},
+                                   {"vocab_size", model.config().vocab_size}})
+                             .dump() +
+                         "\n"
+                   : visible(concat(flags.logits_file, ": logits of ", written, " tokens\n")));
   return 0;
 }
 

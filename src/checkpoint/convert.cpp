@@ -173,6 +173,10 @@ Json Converter::new_config() const {
     set_storage(config, *options_.dtype, options_.power_of_two);
   } else if (options_.power_of_two && result_.fp8) {
     set_storage(config, DType::kF8E4M3, true);
+  } else if (result_.fp8 && !config.contains("quantization_config")) {
+    set_storage(config, DType::kF8E4M3);
+  } else if (!result_.fp8) {
+    config.erase("quantization_config");
   }
   return config;
 }
@@ -181,7 +185,7 @@ void Converter::write(const std::string& to, const ByteProgress& progress) const
   write_file_atomically(join_path(to, "config.json"), new_config().dump(2) + "\n");
   for (const std::string& name : list_directory(folder_)) {
     const std::string from = join_path(folder_, name);
-    if (name.starts_with('.') || name == "config.json" || is_directory(from) || holds_weights(name))
+    if (name.starts_with('.') || name == "config.json" || !is_file(from) || holds_weights(name))
       continue;
     copy_file(from, join_path(to, name));
   }

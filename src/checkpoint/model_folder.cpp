@@ -14,7 +14,12 @@ namespace {
 void join_folder_generation_config(ModelConfig& config, const std::string& folder) {
   const std::string path = join_path(folder, "generation_config.json");
   if (!exists(path)) return;
-  join_generation_config(config, parse_json(read_file(path), path, ErrorCode::kModel));
+  const Json json = parse_json(read_file(path), path, ErrorCode::kModel);
+  try {
+    join_generation_config(config, json);
+  } catch (const Error& error) {
+    fail(ErrorCode::kModel, path, ": ", error.what());
+  }
 }
 
 std::string card_text(const ModelCard& card) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "checkpoint/model_folder.h"
+#include "io/json.h"
 #include "io/testing.h"
 #include "model/presets.h"
 
@@ -131,6 +132,15 @@ TEST(RefusedWeights, ATruncatedFileNamesTheTensorThatEndsBeyondIt) {
   std::filesystem::resize_file(folder.file, size - 1);
   folder.expect_refused({folder.file, "truncated", last, concat("ends at data offset ", end),
                          concat("the file holds ", end - 1), "fetch it again"});
+}
+
+TEST(RefusedWeights, ATiedHeadOfItsOwnValuesIsAQuestion) {
+  Folder folder;
+  const std::string path = folder.place.file("config.json");
+  Json config = parse_json(read_file(path), path);
+  config["tie_word_embeddings"] = true;
+  write_file_atomically(path, config.dump());
+  folder.expect_refused({"tie_word_embeddings is true", "lm_head.weight", folder.file, "differs"});
 }
 
 }  // namespace

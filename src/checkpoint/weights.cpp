@@ -102,6 +102,20 @@ std::vector<WrittenTensor> published_tensors(Decoder& decoder, const WeightForma
   return tensors;
 }
 
+// Programs do not agree on whether a head of its own or the tied embedding then counts.
+void check_tied_head(const ModelConfig& config, const SafetensorsFolder& folder) {
+  const SafetensorsFolder::Location* head = folder.find("lm_head.weight");
+  if (!config.tie_word_embeddings || head == nullptr) return;
+  const SafetensorsFolder::Location& embedding = folder.at("model.embed_tokens.weight");
+  if (head->entry->dtype == embedding.entry->dtype &&
+      std::ranges::equal(head->file->bytes(*head->entry), embedding.file->bytes(*embedding.entry)))
+    return;
+  fail(ErrorCode::kModel,
+       "load: tie_word_embeddings is true in config.json, but lm_head.weight in ",
+       head->file->path(), " differs from model.embed_tokens.weight; expected the same values",
+       "\n      fix: set tie_word_embeddings to false to use that head");
+}
+
 }  // namespace
 
 bool has_multi_token_weights(const ModelConfig& config, const SafetensorsFolder& folder) {
@@ -120,6 +134,7 @@ void check_weights(Decoder& decoder, const SafetensorsFolder& folder) {
         expected.insert(fp8_scale_name(part.name));
     }
   }
+  check_tied_head(decoder.config(), folder);
   for (const auto& [name, location] : folder.tensors()) {
     if (expected.contains(name) || known_extra(name, decoder.config(), folder)) continue;
     const std::vector<std::string> near =

@@ -42,6 +42,7 @@ class Descriptor {
   ~Descriptor() {
     if (value_ >= 0) ::close(value_);
   }
+  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
 
@@ -84,6 +85,14 @@ struct stat status_of(int descriptor, const std::string& path) {
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) fail_at("reading the size of", path, errno);
   return status;
+}
+
+// Whether the open file is still the one that `path` names: its holder may have removed it since.
+bool is_still_at(const Descriptor& file, const std::string& path) {
+  struct stat opened {
+  }, named{};
+  return ::fstat(file.get(), &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
 }  // namespace
@@ -140,6 +149,11 @@ uint64_t free_disk_bytes(const std::string& path) {
 bool is_directory(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool is_file(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
 uint64_t file_size(const std::string& path) {
@@ -233,15 +247,39 @@ void publish_directory(const std::string& temp_dir, const std::string& final_dir
   sync_path(parent, O_DIRECTORY);
 }
 
+namespace {
+
+// A hidden folder that one process fills, empty at first. The lock is on the folder itself: it goes
+// with it when the folder gets its name, and ends with the process.
+Descriptor folder_to_fill(const std::string& path, const std::string& target) {
+  for (;;) {
+    make_directories(path);
+    Descriptor folder(path, O_RDONLY | O_DIRECTORY, "opening");
+    if (::flock(folder.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) fail_at("locking", path, errno);
+      fail(ErrorCode::kRuntime, target,
+           " is being written by another process; wait until it is done, or choose another folder");
+    }
+    if (!is_still_at(folder, path)) continue;
+    for (const std::string& name : list_directory(path)) remove_all(join_path(path, name));
+    return folder;
+  }
+}
+
+}  // namespace
+
 void write_directory(const std::string& final_dir,
                      const std::function<void(const std::string& folder)>& write) {
   std::string target = final_dir;
   while (target.size() > 1 && target.ends_with('/')) target.pop_back();
   const std::string hidden = concat(".writing-", fs::path(target).filename().string());
   const std::string temporary = join_path(parent_of(target), hidden);
-  remove_all(temporary);
+  if (fs::is_symlink(fs::symlink_status(target)) && !exists(target)) {
+    fail(ErrorCode::kRuntime, target,
+         " is a link to nothing; remove it, or make the folder that it names");
+  }
+  const Descriptor lock = folder_to_fill(temporary, target);
   try {
-    make_directories(temporary);
     write(temporary);
     publish_directory(temporary, target);
   } catch (...) {
@@ -364,14 +402,6 @@ std::span<const std::byte> MappedFile::bytes(uint64_t begin, uint64_t end) const
 // ---- FileLock ---------------------------------------------------------------------------------
 
 namespace {
-
-// Whether the open file is still the one that `path` names: its holder may have removed it since.
-bool is_still_at(const Descriptor& file, const std::string& path) {
-  struct stat opened {
-  }, named{};
-  return ::fstat(file.get(), &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
-         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
-}
 
 void lock_or_name_holder(const Descriptor& file, const std::string& path) {
   int result = 0;

@@ -25,6 +25,7 @@ bool exists(const std::string& path);
 // What the file system of an existing path, or of the nearest parent that exists, can still take.
 uint64_t free_disk_bytes(const std::string& path);
 bool is_directory(const std::string& path);
+bool is_file(const std::string& path);  // with content: no folder, pipe or device
 uint64_t file_size(const std::string& path);
 
 void make_directories(const std::string& path);                    // with parents; fine when there
@@ -37,7 +38,8 @@ std::string join_path(std::string_view folder, std::string_view name);
 // be on one file system. An existing `final_dir` is exchanged and then removed.
 void publish_directory(const std::string& temp_dir, const std::string& final_dir);
 // The same around `write`, which fills an empty hidden folder beside `final_dir`. Where one of them
-// fails, nothing of it stays; what a killed process left there is removed first.
+// fails, nothing of it stays; what a killed process left there is removed first. Error where
+// another process writes the same folder.
 void write_directory(const std::string& final_dir,
                      const std::function<void(const std::string& folder)>& write);
 

@@ -287,5 +287,37 @@ TEST(PublishDirectory, LeavesNothingOfAKilledWriter) {
   EXPECT_EQ(list_directory(folder.file("final")), (std::vector<std::string>{"0", "1", "2"}));
 }
 
+TEST(WriteDirectory, RefusesAFolderThatAnotherIsWriting) {
+  const TemporaryFolder folder;
+  const std::string target = folder.file("model");
+  std::string second;
+  write_directory(target, [&](const std::string& place) {
+    write_file_atomically(join_path(place, "a"), "first");
+    second = error_of([&] {
+      write_directory(target, [&](const std::string& other) {
+        write_file_atomically(join_path(other, "b"), "second");
+      });
+    });
+  });
+  EXPECT_NE(second.find("is being written by another process"), std::string::npos) << second;
+  EXPECT_EQ(list_directory(target), std::vector<std::string>{"a"});
+  EXPECT_EQ(list_directory(folder.path()).size(), 1u);
+  // Afterwards it is free again.
+  write_directory(target, [&](const std::string& place) {
+    write_file_atomically(join_path(place, "c"), "third");
+  });
+  EXPECT_EQ(list_directory(target), std::vector<std::string>{"c"});
+}
+
+TEST(WriteDirectory, RefusesALinkToNothingBeforeItWrites) {
+  const TemporaryFolder folder;
+  std::filesystem::create_symlink("/nowhere/at/all", folder.file("out"));
+  bool wrote = false;
+  const std::string error = error_of(
+      [&] { write_directory(folder.file("out"), [&](const std::string&) { wrote = true; }); });
+  EXPECT_NE(error.find("is a link to nothing"), std::string::npos) << error;
+  EXPECT_FALSE(wrote);
+}
+
 }  // namespace
 }  // namespace fathom

@@ -47,6 +47,10 @@ std::string template_of_config(const Json& config, const std::string& where) {
   const Json* value = config.find("chat_template");
   if (value == nullptr || value->is_null()) return "";
   if (value->is_string()) return value->as_string("chat_template");
+  if (!value->is_array()) {
+    fail(ErrorCode::kModel, where, ": chat_template is ", value->dump().substr(0, 80),
+         "; expected a text, or a list of named ones");
+  }
   for (const Json& item : value->items("chat_template")) {
     if (item.string_at("name") == "default") return item.string_at("template");
   }

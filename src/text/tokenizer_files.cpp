@@ -255,7 +255,13 @@ Tokenizer Tokenizer::from_json(std::string_view tokenizer_json, std::string_view
     spec.vocab = read_vocab(model, spec.added_tokens, where);
     spec.merges = read_merges(model, where);
     if (!config_json.empty()) {
-      read_config(parse_json(config_json, where + " (config)", ErrorCode::kModel), spec);
+      // "FOLDER/tokenizer.json" -> "FOLDER/tokenizer_config.json"
+      const std::string_view ending = ".json";
+      const std::string config_origin =
+          where.ends_with(ending)
+              ? concat(where.substr(0, where.size() - ending.size()), "_config.json")
+              : concat(where, " (tokenizer_config.json)");
+      read_config(parse_json(config_json, config_origin, ErrorCode::kModel), spec);
     }
     return Tokenizer(std::move(spec));
   });

@@ -59,3 +59,20 @@ kill -INT $! || die "it was done before it could be stopped"
 wait $! && die "a stopped conversion ended with 0"
 says err 'nothing was written'
 same "$(ls -A room)" ''
+
+# Two at once: one is told, and what appears is whole.
+"$fathom" convert small room/twice --dtype bf16 2>err &
+until [ -e room/.writing-twice/config.json ]; do [ -e "/proc/$!" ] || break; done
+got=0; "$fathom" convert small room/twice --dtype f16 2>second || got=$?
+if [ "$got" -ne 0 ]; then
+  grep -qE 'is being written by another process|is there already' second || die "$(cat second)"
+fi
+wait $! || [ "$got" -eq 0 ] || die "both failed: $(cat err)"
+status 0 "$fathom" inspect room/twice
+same "$(ls -A room)" twice
+
+# What is no file with content is not waited for.
+mkfifo sums/notes
+status 0 timeout 20 "$fathom" convert sums with_pipe
+[ ! -e with_pipe/notes ] || die "a pipe became a file"
+rm sums/notes

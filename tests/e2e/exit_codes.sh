@@ -93,13 +93,20 @@ FATHOM_SEED=7 FATHOM_OUTPUT=json status 0 "$fathom" run sums '1+1=?' -n 4 --seed
 same "$(field seed out)" 8
 FATHOM_SEED=seven status 2 "$fathom" run sums '1+1=?' -n 4
 
-# A reader that leaves is no failure; a full disk is.
+# A reader that leaves is told by the status alone; a full disk is an error.
 got=0
-(set +o pipefail; "$fathom" init --list 2>err; echo $? >status) | true
-same "$(cat status)" 0
+(listed=0; sleep 0.2; "$fathom" init --list 2>err || listed=$?; echo "$listed" >status) | true
+same "$(cat status)" 141
 same "$(cat err)" ''
 if [ -w /dev/full ]; then
   "$fathom" init --list >/dev/full 2>err || got=$?
   same "$got" 1
   says err 'cannot write standard output'
 fi
+
+# Standard output that nobody opened: nothing arrives, and the status says so.
+sums_model closed_output
+for command in "inspect closed_output" "inspect closed_output --json" "init --list" "kernels"; do
+  got=0; "$fathom" $command >&- 2>err || got=$?
+  [ "$got" -eq 141 ] || die "$command with a closed output ended with $got"
+done

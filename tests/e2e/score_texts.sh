@@ -63,3 +63,11 @@ says err "'a'"
 status 2 "$fathom" score sums 1
 says err 'at least 2'
 status 2 "$fathom" score sums 12 --ids ids.json
+
+# Rows of logits in a file, and what was written on standard output.
+echo '{"ids": [3, 4, 5]}' >three.json
+sums_model logits_of
+status 0 "$fathom" score logits_of --ids three.json --logits rows.safetensors --json
+same "$(field rows out)" 3
+status 0 "$fathom" score logits_of --ids three.json --logits rows.safetensors
+says out 'logits of 3 tokens'
