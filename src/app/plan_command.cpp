@@ -103,6 +103,8 @@ void add_training_flags(Command& command, PlanFlags& flags) {
               "GPU-hours for a trillion tokens, in place of that rate")
       .option("--mfu", flags.mfu, "or the share of the peak that training reaches, such as 0.4")
       .option("--dollars-per-gpu-hour", flags.dollars_per_gpu_hour, "rental price")
+      .option("--trained-on", flags.inputs.trained_on,
+              "accelerator, at the utilisation of the H800: h800, h100, h200 or a100")
       .option("--gpus", flags.gpus, "GPUs that train (0: those of the published run)")
       .option("--pipeline-stages", flags.pipeline_stages,
               "stages of the pipeline (0: as published)")

@@ -50,6 +50,8 @@ Json training_json(const Plan& plan) {
        {"source", plan.reference->source},
        {"tokens", cost.tokens},
        {"gpu_hours_per_trillion_tokens", cost.gpu_hours_per_trillion},
+       {"steps", number_or_null(plan.steps)},
+       {"accelerator", plan.trained_on.name},
        {"gpus", plan.training_inputs.gpus},
        {"tokens_per_second_per_gpu", cost.tokens_per_second_per_gpu},
        {"flops_per_second_per_gpu", cost.flops_per_second_per_gpu},

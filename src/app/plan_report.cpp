@@ -131,6 +131,16 @@ std::string hours_formula(const Plan& plan) {
                 " in proportion to operations: ", tflops(cost.flops_per_second_per_gpu_with_mtp));
 }
 
+std::string batch_formula(const Plan& plan) {
+  const PublishedRun& run = plan.own != nullptr ? *plan.own : *plan.reference;
+  const BatchSize& batch = *run.batch;
+  const std::string growth = batch.ramp_tokens > 0
+                                 ? concat(batch.first, " to ", batch.full, " over ",
+                                          billions(batch.ramp_tokens), " tokens")
+                                 : concat(batch.full);
+  return concat("batches of ", run.model, ": ", growth, ", of ", run.sequence_tokens, " tokens");
+}
+
 PlanSection training_section(const Plan& plan) {
   const TrainingCost& cost = plan.training;
   const TrainingInputs& in = plan.training_inputs;
@@ -141,6 +151,8 @@ PlanSection training_section(const Plan& plan) {
        plan.own != nullptr && plan.own->tokens == cost.tokens
            ? concat("published of ", plan.own->model)
            : concat("those of ", plan.reference->model, " unless --tokens says otherwise")},
+      {"steps", plan.steps ? billions(*plan.steps) : "not published",
+       plan.steps ? batch_formula(plan) : ""},
       {"hours per trillion", hours(cost.gpu_hours_per_trillion) + " GPU-hours",
        hours_formula(plan)},
       {"throughput", fixed(cost.tokens_per_second_per_gpu, 0) + " tokens/s a GPU",

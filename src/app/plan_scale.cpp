@@ -91,7 +91,7 @@ PlanSection memory_section(const Plan& plan) {
                  : "Bytes a parameter: weights 2, gradients 4, master 4 and f32 moments "
                    "8. ",
              "Averages over stages, without activations, buffers and the multi-token module."));
-  const Accelerator& gpu = find_accelerator("h800");
+  const Accelerator& gpu = plan.trained_on;
   if (memory.bytes() > gpu.memory_bytes)
     section.notes.push_back(concat("More than the ", gigabytes(gpu.memory_bytes), " of an ",
                                    gpu.name,

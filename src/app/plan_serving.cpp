@@ -51,6 +51,14 @@ PlanSection placement_section(const Plan& plan) {
       {"weights", gigabytes(placement.bytes_per_gpu) + " a GPU",
        concat(shape.replicas / shape.gpus, " slots x ", main_expert_layers(plan.config),
               " layers x ", billions(expert_weights(plan.config)))}};
+  const ExpertExchange exchange = expert_exchange(plan.config);
+  section.figures.push_back(
+      {"exchange",
+       concat(spaced(exchange.nodes * exchange.dispatch_bytes), " bytes out, ",
+              spaced(exchange.nodes * exchange.combine_bytes), " back"),
+       concat("a token and layer, to ", counted(exchange.nodes, "node"),
+              " at most: ", exchange.dispatch_bytes, " in fp8 with scales, ",
+              exchange.combine_bytes, " in bf16")});
   if (placement.layers.empty()) {
     section.notes.push_back(
         "Which experts get a second copy depends on their load: --expert-loads FILE gives it.");
@@ -179,7 +187,8 @@ PlanSection prices_section(const Plan& plan) {
 
 // ---------------------------------------------------------------- JSON
 
-Json placement_json(const PlacementPlan& placement) {
+Json placement_json(const PlacementPlan& placement, const ModelConfig& config) {
+  const ExpertExchange exchange = expert_exchange(config);
   Json layers = Json::array();
   for (const ExpertPlacement& layer : placement.layers) {
     Json logical = Json::array();
@@ -195,6 +204,9 @@ Json placement_json(const PlacementPlan& placement) {
                        {"nodes", placement.shape.nodes},
                        {"gpus", placement.shape.gpus},
                        {"bytes_per_gpu", placement.bytes_per_gpu},
+                       {"exchange", Json::object({{"dispatch_bytes", exchange.dispatch_bytes},
+                                                  {"combine_bytes", exchange.combine_bytes},
+                                                  {"nodes", exchange.nodes}})},
                        {"layers", std::move(layers)}});
 }
 
@@ -308,7 +320,7 @@ Json serving_json(const Plan& plan) {
                                {"best_data_tokens", laws.data_tokens}});
   json["pipeline"] = pipeline_json(plan.pipeline);
   json["memory_per_gpu"] = memory_json(plan.memory);
-  json["placement"] = plan.placement ? placement_json(*plan.placement) : Json();
+  json["placement"] = plan.placement ? placement_json(*plan.placement, plan.config) : Json();
   json["inference"] = inference_json(plan);
   json["prices"] = prices_json(plan.prices);
   return json;

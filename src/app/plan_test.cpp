@@ -157,7 +157,7 @@ TEST(PlanReport, AnotherValueOfAnyKeyMovesTheFiguresThatDependOnIt) {
   expect_moves(base, "hidden_size", 7680, no_cache);
   expect_moves(base, "num_hidden_layers", 62, kAll);
   expect_moves(base, "num_attention_heads", 64, inside);
-  expect_moves(base, "intermediate_size", 20480, without(inside, {}));
+  expect_moves(base, "intermediate_size", 20480, inside);
   expect_moves(base, "vocab_size", 100000, without(inside, {"laws"}));
   expect_moves(base, "kv_lora_rank", 256, without(kAll, {"placement"}));
   expect_moves(base, "q_lora_rank", 1024, inside);
@@ -171,6 +171,7 @@ TEST(PlanReport, AnotherValueOfAnyKeyMovesTheFiguresThatDependOnIt) {
   expect_moves(base, "first_k_dense_replace", 1, no_cache);
   expect_moves(base, "moe_layer_freq", 2, no_cache);
   expect_moves(base, "n_group", 4, {"placement"});
+  expect_moves(base, "topk_group", 2, {"placement"});
   expect_moves(base, "tie_word_embeddings", true, {"parameters", "memory_per_gpu", "inference"});
   expect_moves(base, "num_nextn_predict_layers", 0,
                {"parameters", "train_flops_per_token_with_mtp", "training"});

@@ -11,7 +11,7 @@ using testing::expect_within;
 using testing::kClose;
 using testing::kRounded;
 
-const TrainingLayout kV3 = {2048, 16, 64, 15360, 2};
+const TrainingLayout kV3 = {2048, 16, 64, 2};
 
 TEST(DeviceMemory, OfV3IsThatOfItsLayout) {
   const DeviceMemory memory = device_memory(model_preset("v3").config, kV3, 2);

@@ -29,7 +29,7 @@ const Accelerator& find_accelerator(const std::string& name) {
     if (name == each.name) return each;
     known += concat(known.empty() ? "" : ", ", each.name);
   }
-  fail(ErrorCode::kUsage, "--accelerator is '", name, "'; expected one of ", known);
+  fail(ErrorCode::kUsage, "accelerator is '", name, "'; expected one of ", known);
 }
 
 double distinct_experts(int64_t n_routed_experts, int64_t num_experts_per_tok, int64_t batch) {

@@ -1,5 +1,7 @@
 #include "plan/model_cost.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "model/presets.h"
 #include "plan/as_double.h"
@@ -96,6 +98,15 @@ double decode_attention_flops_at(const ModelConfig& c, int64_t context_tokens) {
 
 double decode_flops_at(const ModelConfig& c, int64_t context_tokens) {
   return forward_flops(c) + decode_attention_flops_at(c, context_tokens);
+}
+
+ExpertExchange expert_exchange(const ModelConfig& c) {
+  ExpertExchange exchange;
+  exchange.dispatch_bytes = c.hidden_size + 4 * ((c.hidden_size + 127) / 128);
+  exchange.combine_bytes = 2 * c.hidden_size;
+  const bool limited = c.topk_method != "greedy" && c.n_group > 1;
+  exchange.nodes = limited ? std::min(c.topk_group, c.num_experts_per_tok) : c.num_experts_per_tok;
+  return exchange;
 }
 
 int64_t cache_elements_per_token(const ModelConfig& c) {

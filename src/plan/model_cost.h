@@ -51,6 +51,14 @@ double train_flops_with_mtp_at(const ModelConfig& config, int64_t sequence_token
 double decode_flops_at(const ModelConfig& config, int64_t context_tokens);
 double decode_attention_flops_at(const ModelConfig& config, int64_t context_tokens);
 
+// What a token's way to its experts takes on the network, for one layer and one node it is sent to:
+// out in fp8 with an f32 scale for 128 channels, back in bf16.
+struct ExpertExchange {
+  int64_t dispatch_bytes = 0, combine_bytes = 0;
+  int64_t nodes = 0;  // at most, where groups limit them; else the experts of a token
+};
+ExpertExchange expert_exchange(const ModelConfig& config);  // of a model with experts
+
 // What attention of another kind would keep for a token at the same layers and heads.
 struct CacheAlternative {
   std::string name;          // "mha", "gqa-8", "mqa", "mla"

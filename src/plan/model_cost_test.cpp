@@ -128,6 +128,17 @@ TEST(ModelCost, DecodingReadsTheLatentInEachHead) {
   EXPECT_GT(decode_attention_flops_at(preset("v3"), 4989), decode_flops_at(preset("v3"), 4989) / 2);
 }
 
+TEST(ModelCost, ATokenIsSentToFewNodes) {
+  const ExpertExchange v3 = expert_exchange(preset("v3"));
+  EXPECT_EQ(v3.dispatch_bytes, 7392);
+  EXPECT_EQ(v3.combine_bytes, 14336);
+  EXPECT_EQ(v3.nodes, 4);
+  expect_within(static_cast<double>(4 * v3.dispatch_bytes), 29.6e3, kRounded, "out");
+  expect_within(static_cast<double>(4 * v3.combine_bytes), 57.3e3, kClose, "back");
+  EXPECT_EQ(expert_exchange(preset("v2")).nodes, 3);
+  EXPECT_EQ(expert_exchange(preset("v2-lite")).nodes, 6);
+}
+
 struct Cache {
   const char* preset;
   int64_t elements, bytes;

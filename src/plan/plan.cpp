@@ -82,6 +82,7 @@ TrainingInputs training_inputs(const Plan& plan, const PlanInputs& in) {
   training.tokens = in.tokens;
   if (!training.tokens && plan.own != nullptr) training.tokens = plan.own->tokens;
   training.gpu_hours_per_trillion = in.gpu_hours_per_trillion;
+  training.peak_flops = plan.trained_on.bf16_flops;
   if (in.mfu) {
     const int64_t length = plan.reference->sequence_tokens;
     training.gpu_hours_per_trillion = gpu_hours_per_trillion(
@@ -92,13 +93,14 @@ TrainingInputs training_inputs(const Plan& plan, const PlanInputs& in) {
   return training;
 }
 
-PipelinePlan pipeline_plan(const TrainingLayout& layout, const PlanInputs& in) {
+PipelinePlan pipeline_plan(const Plan& plan, const PlanInputs& in) {
+  const TrainingLayout& layout = plan.layout;
+  const int64_t sequences = plan.reference->batch ? plan.reference->batch->full : 1;
   PipelinePlan pipeline;
   pipeline.stages = layout.pipeline_stages;
   // One sequence each; every pipeline of the data-parallel ones takes its share of the step.
   const int64_t pipelines = std::max<int64_t>(layout.gpus / layout.pipeline_stages, 1);
-  pipeline.microbatches =
-      in.microbatches.value_or(std::max<int64_t>(layout.sequences_per_step / pipelines, 1));
+  pipeline.microbatches = in.microbatches.value_or(std::max<int64_t>(sequences / pipelines, 1));
   pipeline.schedules = pipeline_schedules(pipeline.stages, pipeline.microbatches);
   return pipeline;
 }
@@ -189,13 +191,17 @@ PricePlan price_plan(const Plan& plan, const PlanInputs& in) {
 void plan_training(Plan& plan, const PlanInputs& inputs) {
   plan.reference = &choose_reference(plan, inputs.like);
   plan.layout = choose_layout(plan, inputs);
+  plan.trained_on = find_accelerator(inputs.trained_on);
   plan.training_inputs = training_inputs(plan, inputs);
   plan.training =
       training_cost(plan.config, model_preset(plan.reference->preset).config, plan.training_inputs);
+  const PublishedRun& shape = plan.own != nullptr ? *plan.own : *plan.reference;
+  if (shape.batch)
+    plan.steps = training_steps(*shape.batch, plan.training.tokens, shape.sequence_tokens);
   plan.model_scale = model_scale(plan.config, plan.reference->sequence_tokens);
   plan.laws = law_optima(plan.model_scale * plan.training.tokens);
   plan.memory = memory_plan(plan);  // refuses a layout that does not fit
-  plan.pipeline = pipeline_plan(plan.layout, inputs);
+  plan.pipeline = pipeline_plan(plan, inputs);
 }
 
 }  // namespace

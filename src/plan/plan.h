@@ -25,6 +25,8 @@ struct PlanInputs {
   std::optional<int64_t> gpus = {}, pipeline_stages = {}, expert_ranks = {}, microbatches = {};
   std::string like = {};  // preset of the reference run; empty: the model's own, or the nearest
 
+  std::string trained_on = "h800";
+
   std::string accelerator = "h200";
   std::optional<int64_t> accelerators = {}, weight_bits = {};
   int64_t context_tokens = 4096;
@@ -80,8 +82,10 @@ struct Plan {
   const PublishedRun* reference = nullptr;
   TrainingInputs training_inputs;
   TrainingCost training;
-  double model_scale = 0;  // M of the laws at 4096 tokens
-  LawOptima laws;          // for the compute of M and the training tokens
+  Accelerator trained_on;
+  std::optional<double> steps;  // where the run's batch was published
+  double model_scale = 0;       // M of the laws at 4096 tokens
+  LawOptima laws;               // for the compute of M and the training tokens
   TrainingLayout layout;
   PipelinePlan pipeline;
   DeviceMemory memory;

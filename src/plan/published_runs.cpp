@@ -23,11 +23,12 @@ auto sizes(const ModelConfig& c) {
                     c.moe_layer_freq,   c.moe_intermediate_size, c.first_k_dense_replace};
 }
 
-constexpr TrainingLayout kV3Layout = {2048, 16, 64, 15360, 2};
+constexpr TrainingLayout kV3Layout = {2048, 16, 64, 2};
 
 constexpr PublishedRun kV3 = {.preset = "v3",
                               .model = "DeepSeek-V3",
                               .tokens = 14.8 * kTrillion,
+                              .batch = BatchSize{3072, 15360, 469e9},
                               .gpu_hours_per_trillion = 180e3,
                               .extension_stages = kV3Extension,
                               .extension_gpu_hours = 119e3,
@@ -52,20 +53,24 @@ constexpr std::array<PublishedRun, 9> kRuns = {{
     {.preset = "v2",
      .model = "DeepSeek-V2",
      .tokens = 8.1 * kTrillion,
+     .batch = BatchSize{2304, 9216, 225e9},
      .gpu_hours_per_trillion = 172.8e3,
      .source = "arXiv:2405.04434, 3.2.3"},
     {.preset = "llm-67b",
      .model = "DeepSeek LLM 67B",
      .tokens = 2 * kTrillion,
+     .batch = BatchSize{4608, 4608, 0},
      .gpu_hours_per_trillion = 300.6e3,
      .source = "arXiv:2401.02954; hours: arXiv:2405.04434, 3.2.3"},
     {.preset = "llm-7b",
      .model = "DeepSeek LLM 7B",
      .tokens = 2 * kTrillion,
+     .batch = BatchSize{2304, 2304, 0},
      .source = "arXiv:2401.02954"},
     {.preset = "v2-lite",
      .model = "DeepSeek-V2-Lite",
      .tokens = 5.7 * kTrillion,
+     .batch = BatchSize{4608, 4608, 0},
      .source = "arXiv:2405.04434, appendix B"},
     {.preset = "moe-16b",
      .model = "DeepSeekMoE 16B",

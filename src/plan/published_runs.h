@@ -22,10 +22,15 @@ struct ExtensionStage {
   double tokens = 0;
 };
 
+// Sequences of a step: from `first` to `full`, linear in tokens, over the first `ramp_tokens`.
+struct BatchSize {
+  int64_t first = 0, full = 0;
+  double ramp_tokens = 0;
+};
+
 struct TrainingLayout {
   int64_t gpus = 1, pipeline_stages = 1, expert_ranks = 1;
-  int64_t sequences_per_step = 0;  // after warm-up
-  int64_t weight_copies = 1;       // that a schedule keeps of its stages
+  int64_t weight_copies = 1;  // that a schedule keeps of its stages
 };
 
 struct PublishedRun {
@@ -33,6 +38,7 @@ struct PublishedRun {
   const char* model = "";
   double tokens = 0;
   int64_t sequence_tokens = 4096;
+  std::optional<BatchSize> batch = {};
   std::optional<double> gpu_hours_per_trillion = {};      // absent: not published
   std::span<const ExtensionStage> extension_stages = {};  // empty: none, or not published
   std::optional<double> extension_gpu_hours = {};

@@ -1,6 +1,10 @@
 #include "plan/training_cost.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/error.h"
+#include "plan/as_double.h"
 #include "plan/model_cost.h"
 
 namespace fathom {
@@ -27,6 +31,19 @@ void fill_rates(TrainingCost& cost, const ModelConfig& config, const PublishedRu
 
 }  // namespace
 
+double training_steps(const BatchSize& batch, double tokens, int64_t sequence_tokens) {
+  const double sequence = as_double(sequence_tokens);
+  const double first = as_double(batch.first), full = as_double(batch.full);
+  const double ramp = std::min(tokens, batch.ramp_tokens);
+  double steps = (tokens - ramp) / (full * sequence);
+  if (ramp == 0) return steps;
+  // The integral of one over a batch that grows linearly from first to `last`.
+  const double last = first + (full - first) * ramp / batch.ramp_tokens;
+  steps += last > first ? ramp / sequence * std::log(last / first) / (last - first)
+                        : ramp / (first * sequence);
+  return steps;
+}
+
 double tokens_per_second(double hours_per_trillion) { return 1e12 / (3600 * hours_per_trillion); }
 
 double gpu_hours_per_trillion(double flops_per_token, double flops_per_second) {
@@ -41,23 +58,24 @@ TrainingCost training_cost(const ModelConfig& config, const ModelConfig& referen
   // The multi-token module is trained along, so the model is charged for it.
   const double scale = train_flops_with_mtp_at(config, reference.sequence_tokens) /
                        train_flops_with_mtp_at(reference_config, reference.sequence_tokens);
+  const double slower = kReferencePeak / inputs.peak_flops;
   TrainingCost cost;
   cost.tokens = inputs.tokens.value_or(reference.tokens);
   cost.gpu_hours_per_trillion =
-      inputs.gpu_hours_per_trillion.value_or(*reference.gpu_hours_per_trillion * scale);
+      inputs.gpu_hours_per_trillion.value_or(*reference.gpu_hours_per_trillion * scale * slower);
   fill_rates(cost, config, reference, inputs.peak_flops);
   cost.pretraining_gpu_hours = cost.tokens / 1e12 * cost.gpu_hours_per_trillion;
   if (reference.extension_gpu_hours) {
-    cost.context_extension_gpu_hours = *reference.extension_gpu_hours *
+    cost.context_extension_gpu_hours = *reference.extension_gpu_hours * slower *
                                        extension_flops(config, reference) /
                                        extension_flops(reference_config, reference);
   }
   if (reference.post_training_gpu_hours)
-    cost.post_training_gpu_hours = *reference.post_training_gpu_hours * scale;
+    cost.post_training_gpu_hours = *reference.post_training_gpu_hours * scale * slower;
   cost.total_gpu_hours = cost.pretraining_gpu_hours + cost.context_extension_gpu_hours.value_or(0) +
                          cost.post_training_gpu_hours.value_or(0);
   cost.dollars = cost.total_gpu_hours * inputs.dollars_per_gpu_hour;
-  const double gpu_hours_per_day = 24 * static_cast<double>(inputs.gpus);
+  const double gpu_hours_per_day = 24 * as_double(inputs.gpus);
   cost.days_per_trillion = cost.gpu_hours_per_trillion / gpu_hours_per_day;
   cost.pretraining_days = cost.pretraining_gpu_hours / gpu_hours_per_day;
   return cost;

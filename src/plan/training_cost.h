@@ -12,13 +12,17 @@
 
 namespace fathom {
 
+// Dense bf16 of the H800 that all published hours are of. On another accelerator the same
+// utilisation is assumed.
+inline constexpr double kReferencePeak = 989.5e12;
+
 struct TrainingInputs {
   const PublishedRun* reference = nullptr;       // whose rate and stages are used
   std::optional<double> tokens;                  // else those of the reference
   std::optional<double> gpu_hours_per_trillion;  // else at the rate of the reference
   double dollars_per_gpu_hour = kDollarsPerGpuHour;
   int64_t gpus = 1;
-  double peak_flops = 989.5e12;  // dense bf16 of one GPU, for utilisation
+  double peak_flops = kReferencePeak;  // dense bf16 of one GPU
 };
 
 struct TrainingCost {
@@ -40,6 +44,8 @@ struct TrainingCost {
 TrainingCost training_cost(const ModelConfig& config, const ModelConfig& reference_config,
                            const TrainingInputs& inputs);
 
+// Steps of a run whose batch grows so; `tokens` may end within the ramp.
+double training_steps(const BatchSize& batch, double tokens, int64_t sequence_tokens);
 double tokens_per_second(double gpu_hours_per_trillion);
 double gpu_hours_per_trillion(double flops_per_token, double flops_per_second);
 // What the sum leaves out, in the words of the V3 report's own caveat.

@@ -67,6 +67,29 @@ TEST(TrainingCost, AConfigOfPublishedSizesHasItsPublishedTokens) {
   EXPECT_STREQ(make_plan("r1", preset("r1"), {}).own->preset, "r1");
 }
 
+TEST(TrainingCost, StepsFollowTheGrowingBatch) {
+  const BatchSize v3 = *find_published_run("v3")->batch;
+  expect_within(training_steps(v3, 469e9, 4096), 15.0e3, kClose, "ramp");
+  expect_within(training_steps(v3, 14.8e12, 4096), 242.8e3, kClose, "all");
+  expect_within(static_cast<double>(v3.full) * 4096, 62.91e6, kClose, "tokens of a full step");
+  EXPECT_DOUBLE_EQ(training_steps({4608, 4608, 0}, 4608.0 * 4096 * 7, 4096), 7);
+  EXPECT_DOUBLE_EQ(training_steps({8, 8, 1e6}, 8.0 * 4096 * 7, 4096), 7);
+  // Half-way through the ramp a step has the mean of both: 9216 sequences.
+  const double h = 1e9;
+  expect_within(h / (training_steps(v3, 234.5e9 + h, 4096) - training_steps(v3, 234.5e9, 4096)),
+                9216 * 4096, 5e-3, "batch at 234.5B");
+}
+
+TEST(TrainingCost, AnotherAcceleratorIsChargedAtTheSameUtilisation) {
+  PlanInputs inputs;
+  inputs.trained_on = "a100";
+  const TrainingCost slow = cost_of("v3", inputs), fast = cost_of("v3");
+  expect_within(slow.gpu_hours_per_trillion, fast.gpu_hours_per_trillion * 989.5 / 312, kExact,
+                "hours");
+  expect_within(slow.mfu, fast.mfu, kExact, "utilisation");
+  expect_within(*slow.context_extension_gpu_hours, 119e3 * 989.5 / 312, kExact, "extension");
+}
+
 TEST(TrainingCost, InputsThatMakeNoSenseAreRefusedByName) {
   for (const auto& [inputs, flag] :
        {std::pair(PlanInputs{.tokens = -1.0}, "--tokens"),
