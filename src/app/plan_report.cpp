@@ -62,8 +62,8 @@ std::vector<std::string> cache_notes(const Plan& plan) {
       claim.bits, " bits an element (", spaced(claim.quantised_bytes),
       " bytes) against the 67B model's GQA in bf16 (", spaced(claim.dense_bytes),
       " bytes), another model of another shape. With both in bf16 it is -",
-      percent(claim.saving_at_equal_bits), "; this model in bf16 against the 67B: -",
-      percent(1 - as_double(plan.config.cache_bytes_per_token(2)) / as_double(claim.dense_bytes)),
+      percent(claim.saving_at_equal_bits), "; this model in bf16 against the 67B: ",
+      percent(as_double(plan.config.cache_bytes_per_token(2)) / as_double(claim.dense_bytes) - 1),
       "."));
   return notes;
 }
@@ -118,17 +118,21 @@ std::string part_of_hours(const std::optional<double>& value) {
   return value ? hours(*value) + " GPU-hours" : "not published";
 }
 
+bool as_published(const Plan& plan) {
+  return plan.own == plan.reference && plan.training_inputs.peak_flops == kReferencePeak;
+}
+
 std::string scaled_from(const Plan& plan, const char* by) {
-  return plan.own == plan.reference ? concat("published: ", plan.reference->source)
-                                    : concat(plan.reference->model, "'s by ", by);
+  return as_published(plan) ? concat("published: ", plan.reference->source)
+                            : concat(plan.reference->model, "'s by ", by);
 }
 
 std::string hours_formula(const Plan& plan) {
-  const TrainingCost& cost = plan.training;
   if (plan.training_inputs.gpu_hours_per_trillion) return "as asked for";
-  if (plan.own == plan.reference) return concat("published: ", plan.reference->source);
-  return concat(plan.reference->model, "'s ", hours(*plan.reference->gpu_hours_per_trillion),
-                " in proportion to operations: ", tflops(cost.flops_per_second_per_gpu_with_mtp));
+  if (as_published(plan)) return concat("published: ", plan.reference->source);
+  return concat(
+      plan.reference->model, "'s ", hours(*plan.reference->gpu_hours_per_trillion),
+      " in proportion to operations: ", tflops(plan.training.flops_per_second_per_gpu_with_mtp));
 }
 
 std::string batch_formula(const Plan& plan) {

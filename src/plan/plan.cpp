@@ -172,7 +172,6 @@ PricePlan price_plan(const Plan& plan, const PlanInputs& in) {
                 static_cast<int64_t>(day.output_tokens)};
   std::string name = in.price_model;
   if (name.empty() && plan.own != nullptr) name = plan.own->preset;
-  if (name.empty()) name = plan.name;
   const PriceRow* last = last_price_of(*prices.book, name);
   if (last == nullptr && !in.price_model.empty())
     fail(ErrorCode::kUsage, "--price-model is '", in.price_model, "'; the price file has none");
@@ -223,8 +222,7 @@ Plan make_plan(const std::string& name, const ModelConfig& config, const PlanInp
                           train_flops_with_mtp_at(config, length), decode_flops_at(config, length),
                           decode_attention_flops_at(config, length)});
   }
-  plan.own = find_published_run(name);
-  if (plan.own == nullptr) plan.own = find_run_of_same_sizes(config);
+  plan.own = find_run_of(config, name);
   plan_training(plan, inputs);
   plan.inference = inference_plan(plan, inputs);
   if (config.n_routed_experts > 0) plan.placement = placement_plan(plan, inputs);

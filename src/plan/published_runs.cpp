@@ -15,12 +15,26 @@ constexpr ExtensionStage kV3Extension[] = {{32768, 1000.0 * 1920 * 32768},
                                            {131072, 1000.0 * 480 * 131072}};
 // What parameters and operations depend on.
 auto sizes(const ModelConfig& c) {
-  return std::array{c.vocab_size,       c.hidden_size,           c.num_hidden_layers,
-                    c.head_dim,         c.num_attention_heads,   c.num_key_value_heads * !c.mla(),
-                    c.kv_lora_rank,     c.q_lora_rank,           c.intermediate_size,
-                    c.qk_nope_head_dim, c.qk_rope_head_dim,      c.v_head_dim,
-                    c.n_routed_experts, c.n_shared_experts,      c.num_experts_per_tok,
-                    c.moe_layer_freq,   c.moe_intermediate_size, c.first_k_dense_replace};
+  return std::array{c.vocab_size,
+                    c.hidden_size,
+                    c.num_hidden_layers,
+                    c.mla() ? 0 : c.head_dim,
+                    c.num_attention_heads,
+                    c.mla() ? 0 : c.num_key_value_heads,
+                    c.kv_lora_rank,
+                    c.q_lora_rank,
+                    c.intermediate_size,
+                    c.qk_nope_head_dim,
+                    c.qk_rope_head_dim,
+                    c.v_head_dim,
+                    c.n_routed_experts,
+                    c.n_shared_experts,
+                    c.num_experts_per_tok,
+                    c.moe_layer_freq,
+                    c.moe_intermediate_size,
+                    c.first_k_dense_replace,
+                    c.num_nextn_predict_layers,
+                    int64_t{c.tie_word_embeddings}};
 }
 
 constexpr TrainingLayout kV3Layout = {2048, 16, 64, 2};
@@ -96,10 +110,13 @@ const PublishedRun* find_published_run(const std::string& preset) {
   return nullptr;
 }
 
-const PublishedRun* find_run_of_same_sizes(const ModelConfig& config) {
-  for (const PublishedRun& run : kRuns)
-    if (sizes(model_preset(run.preset).config) == sizes(config)) return &run;
-  return nullptr;
+const PublishedRun* find_run_of(const ModelConfig& config, const std::string& name) {
+  const PublishedRun* found = nullptr;
+  for (const PublishedRun& run : kRuns) {
+    if (sizes(model_preset(run.preset).config) != sizes(config)) continue;
+    if (found == nullptr || run.preset == name) found = &run;
+  }
+  return found;
 }
 
 const PublishedRun& reference_run(const ModelConfig& config) {

@@ -50,8 +50,9 @@ struct PublishedRun {
 
 std::span<const PublishedRun> published_runs();
 const PublishedRun* find_published_run(const std::string& preset);  // null: nothing published
-// The first run of a model of the same sizes, whatever it is called; or null.
-const PublishedRun* find_run_of_same_sizes(const ModelConfig& config);
+// The run of a model of the same sizes: the one that `name` is the preset of, else the first; null
+// where there is none. A name alone decides nothing, as a folder may be called v3 too.
+const PublishedRun* find_run_of(const ModelConfig& config, const std::string& name);
 // The run with published hours whose model is nearest in kind.
 const PublishedRun& reference_run(const ModelConfig& config);
 

@@ -65,6 +65,13 @@ TEST(TrainingCost, AConfigOfPublishedSizesHasItsPublishedTokens) {
   EXPECT_STREQ(plan.reference->preset, "v2");
   EXPECT_STREQ(make_plan("x", preset("v3"), {}).own->preset, "v3");
   EXPECT_STREQ(make_plan("r1", preset("r1"), {}).own->preset, "r1");
+  // A folder may be called anything.
+  EXPECT_STREQ(make_plan("v2", preset("v3"), {}).own->preset, "v3");
+  ModelConfig changed = preset("v3");
+  changed.head_dim = 64;  // no size of latent attention; some files give it
+  EXPECT_STREQ(make_plan("x", changed, {}).own->preset, "v3");
+  changed.num_nextn_predict_layers = 0;
+  EXPECT_EQ(make_plan("v3", changed, {}).own, nullptr);
 }
 
 TEST(TrainingCost, StepsFollowTheGrowingBatch) {

@@ -16,6 +16,12 @@ sed 's/"hidden_size": *128/"hidden_size": 192/' sums/config.json >wide.json
 status 0 "$fathom" plan wide.json --json
 differ "$total" "$(field total out)"
 
+# A folder called like a preset is what it holds.
+cp -r sums v2
+status 0 "$fathom" plan v2 --json
+same "$total" "$(field total out)"
+silent out '"date":"2024-08-02"'
+rm -r v2
 status 0 "$fathom" plan v2 --html plan.html
 says plan.html '<svg'
 
