@@ -5,6 +5,7 @@ find_package(Threads REQUIRED)
 find_package(hwy CONFIG REQUIRED)      # hwy::hwy
 find_package(nlohmann_json REQUIRED)   # nlohmann_json::nlohmann_json
 find_package(tomlplusplus REQUIRED)    # tomlplusplus::tomlplusplus
+find_package(ZLIB REQUIRED)           # ZLIB::ZLIB
 find_package(CLI11 REQUIRED)           # CLI11::CLI11
 find_path(FATHOM_LIBEDIT_INCLUDE histedit.h REQUIRED)
 find_library(FATHOM_LIBEDIT edit REQUIRED)

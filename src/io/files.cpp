@@ -399,6 +399,19 @@ std::span<const std::byte> MappedFile::bytes(uint64_t begin, uint64_t end) const
   return {data_ + begin, end - begin};
 }
 
+// Both are advice: where the system does not take it, reading is only slower or holds more memory.
+
+void MappedFile::will_need(uint64_t begin, uint64_t end) const {
+  end = std::min(end, size_);
+  if (begin >= end) return;
+  begin -= begin % static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_WILLNEED);
+}
+
+void MappedFile::release() const {
+  if (data_) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+}
+
 // ---- FileLock ---------------------------------------------------------------------------------
 
 namespace {

@@ -93,6 +93,11 @@ class MappedFile {
   uint64_t size() const { return size_; }
   std::span<const std::byte> bytes() const { return bytes(0, size_); }
   std::span<const std::byte> bytes(uint64_t begin, uint64_t end) const;
+
+  // Asks the system to read these bytes in the background.
+  void will_need(uint64_t begin, uint64_t end) const;
+  // Gives back the memory of all that was touched; it is read again where it is touched again.
+  void release() const;
   const std::string& path() const { return path_; }
 
  private:
