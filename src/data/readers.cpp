@@ -11,8 +11,6 @@
 namespace fathom {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
 int64_t line_of(std::string_view content, size_t offset) {
   return 1 +
          std::count(content.begin(), content.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
@@ -94,6 +92,34 @@ std::string key_list(const Json& object) {
   return keys.empty() ? "none" : keys;
 }
 
+std::vector<Record> parse_json_lines(std::string_view content, const std::string& path) {
+  std::vector<Record> records;
+  int64_t number = 0;
+  for (size_t start = 0; start < content.size();) {
+    const size_t end = std::min(content.find('\n', start), content.size());
+    const std::string_view line = content.substr(start, end - start);
+    ++number;
+    if (!is_blank_line(line)) records.push_back(parse_record(line, concat(path, ":", number)));
+    start = end + 1;
+  }
+  return records;
+}
+
+bool has_known_ending(std::string_view path) {
+  return path.ends_with(".txt") || path.ends_with(".jsonl");
+}
+
+template <class T>
+void append(std::vector<T>& to, std::vector<T> from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+}  // namespace
+
+bool is_blank_line(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
 Record parse_record(std::string_view line, const std::string& where) {
   require_utf8(line, where);
   const Json object = parse_json(line, where);
@@ -114,34 +140,6 @@ Record parse_record(std::string_view line, const std::string& where) {
   }
   return record;
 }
-
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r") == std::string_view::npos;
-}
-
-std::vector<Record> parse_json_lines(std::string_view content, const std::string& path) {
-  std::vector<Record> records;
-  int64_t number = 0;
-  for (size_t start = 0; start < content.size();) {
-    const size_t end = std::min(content.find('\n', start), content.size());
-    const std::string_view line = content.substr(start, end - start);
-    ++number;
-    if (!is_blank(line)) records.push_back(parse_record(line, concat(path, ":", number)));
-    start = end + 1;
-  }
-  return records;
-}
-
-bool has_known_ending(std::string_view path) {
-  return path.ends_with(".txt") || path.ends_with(".jsonl");
-}
-
-template <class T>
-void append(std::vector<T>& to, std::vector<T> from) {
-  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
-}
-
-}  // namespace
 
 std::vector<Record> parse_records(std::string_view content, const std::string& path,
                                   const ReadOptions& options) {

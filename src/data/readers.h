@@ -19,6 +19,9 @@
 
 namespace fathom {
 
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+bool is_blank_line(std::string_view line);  // which .jsonl may hold
+
 struct Record {
   std::string where;              // file and line, for errors
   std::string text;               // if there are no messages
@@ -32,6 +35,9 @@ struct ReadOptions {
 // The content of a file; `path` is for errors and, by its ending, names the format.
 std::vector<Record> parse_records(std::string_view content, const std::string& path,
                                   const ReadOptions& options = {});
+
+// One line of .jsonl; `where` (file and line) opens every error.
+Record parse_record(std::string_view line, const std::string& where);
 
 // A folder stands for its .txt and .jsonl files in the order of their names.
 std::vector<Record> read_records(const std::string& path, const ReadOptions& options = {});
