@@ -21,6 +21,7 @@ void add_template_command(CommandLine& line);
 void add_tokenizer_command(CommandLine& line);
 
 void add_plan_command(CommandLine& line);
+void add_data_command(CommandLine& line);
 void add_bench_command(CommandLine& line);
 void add_kernels_command(CommandLine& line);
 

@@ -33,6 +33,7 @@ int run_commands(int argc, char** argv) {
   add_template_command(line);
   add_tokenizer_command(line);
   add_plan_command(line);
+  add_data_command(line);
   add_bench_command(line);
   add_kernels_command(line);
   return line.run(argc, argv);

@@ -55,7 +55,9 @@ void visit_fields(RunConfig& c, Visitor&& field) {
   field("preset", c.preset, "model shape and training settings to begin with (fathom init --list)");
   field("model", c.model, "config.json of another shape than the preset's");
   field("init", c.init, "model folder to start from, instead of random weights");
-  field("data", c.data, "files or folders of .txt and .jsonl; may be repeated");
+  field("data", c.data,
+        "files or folders of .txt and .jsonl, or folders of packed text (fathom data pack); may be "
+        "repeated");
   field("val_data", c.val_data, "held-out file; without it the last part of the data is held out");
   field("holdout", c.holdout, "share of the data that is held out when there is no val_data");
   field("tokenizer", c.tokenizer, "auto, bytes, characters, or a folder with tokenizer.json");

@@ -4,6 +4,7 @@
 
 #include "checkpoint/credible.h"
 #include "checkpoint/model_folder.h"
+#include "data/packed_source.h"
 #include "data/readers.h"
 #include "io/files.h"
 #include "model/config_json.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr size_t kMostCharacters =
     1000;  // beyond this many different ones, bytes are the better symbols
+constexpr int64_t kMostHeldOutTokens = 1 << 18;  // of packed text: enough for a loss to 0.01
 
 std::string all_text(const std::vector<Record>& records) {
   std::string text;
@@ -120,6 +122,10 @@ int64_t token_count(const std::vector<Document>& documents) {
   return tokens;
 }
 
+int64_t validation_rows(const RunInputs& inputs) {  // in a batch
+  return std::max<int64_t>(1, 4096 / inputs.row_tokens);
+}
+
 // Text: one stream, random windows; validation walks all windows of the held-out part.
 void make_windows(const RunConfig& config, std::vector<Document> documents,
                   std::vector<Document> held_out, RunInputs& inputs) {
@@ -141,8 +147,8 @@ void make_windows(const RunConfig& config, std::vector<Document> documents,
          " tokens to train on; expected at least ", inputs.row_tokens + 1,
          ", one more than a row. Give more text, or lower --row-tokens (", inputs.row_tokens, ")");
   }
-  const int64_t rows_per_batch = std::max<int64_t>(1, 4096 / inputs.row_tokens);
-  inputs.validation = windows_in_order(validation, inputs.row_tokens, rows_per_batch, packing);
+  inputs.validation =
+      windows_in_order(validation, inputs.row_tokens, validation_rows(inputs), packing);
   WindowConfig window;
   window.row_tokens = inputs.row_tokens;
   window.rows = config.batch_rows;
@@ -186,9 +192,101 @@ std::vector<Document> to_documents(const Tokenizer& tokenizer, const std::vector
   return documents;
 }
 
+void set_row_tokens(const RunConfig& config, RunInputs& inputs) {
+  inputs.row_tokens =
+      config.row_tokens > 0 ? config.row_tokens : inputs.model.max_position_embeddings;
+  if (inputs.row_tokens > inputs.model.max_position_embeddings) {
+    fail(ErrorCode::kUsage, "--row-tokens is ", inputs.row_tokens, "; expected 1 to ",
+         inputs.model.max_position_embeddings,
+         ", what the model's context holds (max_position_embeddings), or 0 for all of it");
+  }
+}
+
+// --- packed text
+
+void check_packed_config(RunKind kind, const RunConfig& config) {
+  for (const std::string& path : config.data) {
+    if (is_packed_text(path)) continue;
+    fail(ErrorCode::kUsage, "--data ", path, " is no packed text, but another --data is; pack ",
+         "both (fathom data pack), or give the texts themselves");
+  }
+  if (kind == RunKind::kTune) {
+    fail(ErrorCode::kUsage, "data: sft needs conversations; ", config.data.front(),
+         " is packed text. Use fathom train for text");
+  }
+}
+
+void check_packed_tokenizer(const PackedText& text, const std::string& folder,
+                            const Tokenizer& tokenizer) {
+  const std::string hash = hash_as_text(tokenizer_hash(tokenizer));
+  if (text.tokenizer_hash() == hash) return;
+  fail(ErrorCode::kUsage, "data: ", folder, " was packed with another tokenizer (",
+       text.tokenizer_hash(), ") than the run has (", hash,
+       "). Pack the texts with the run's, or leave out --tokenizer to take the one in ", folder);
+}
+
+// The tokenizer that the texts were packed with, unless the run names one, which must be the same.
+Tokenizer packed_tokenizer(RunConfig config, const std::string& resume_folder) {
+  if (config.tokenizer == "auto" && config.init.empty()) config.tokenizer = config.data.front();
+  if (config.tokenizer == "characters") {
+    fail(ErrorCode::kUsage, "--tokenizer characters is made from texts; ", config.data.front(),
+         " is packed already and holds its tokenizer. Leave out --tokenizer");
+  }
+  const bool from_model = !resume_folder.empty() || !config.init.empty();
+  return with_fitting_template(choose_tokenizer(config, {}, resume_folder), false, from_model);
+}
+
+void hold_out_file(const RunConfig& config, const PackingConfig& packing, RunInputs& inputs) {
+  const int64_t rows = std::max<int64_t>(1, kMostHeldOutTokens / inputs.row_tokens);
+  if (is_packed_text(config.val_data)) {
+    PackedText text({config.val_data});
+    check_packed_tokenizer(text, config.val_data, inputs.tokenizer);
+    inputs.validation =
+        spread_rows(text, inputs.row_tokens, rows, validation_rows(inputs), packing);
+    return;
+  }
+  const Document stream = concatenate(read_documents(inputs.tokenizer, {config.val_data}));
+  inputs.validation = windows_in_order(stream, inputs.row_tokens, validation_rows(inputs), packing);
+}
+
+RunInputs read_packed_inputs(RunKind kind, const RunConfig& config,
+                             const std::string& resume_folder) {
+  check_packed_config(kind, config);
+  auto text = std::make_unique<PackedText>(config.data);
+  Tokenizer tokenizer = packed_tokenizer(config, resume_folder);
+  if (resume_folder.empty() && !config.init.empty()) check_same_tokenizer(config, tokenizer);
+  check_packed_tokenizer(*text, config.data.front(), tokenizer);
+  ModelConfig model = choose_model(config, tokenizer, resume_folder);
+  RunInputs inputs{std::move(tokenizer), std::move(model), nullptr, {}};
+  set_row_tokens(config, inputs);
+  inputs.least_row_tokens = inputs.row_tokens;
+
+  PackedSourceConfig rows;
+  rows.row_tokens = inputs.row_tokens;
+  rows.rows = config.batch_rows;
+  rows.seed = config.seed;
+  rows.packing = {inputs.model.num_nextn_predict_layers};
+  if (config.val_data.empty()) {
+    rows.held_out_rows =
+        held_out_rows(text->tokens(), inputs.row_tokens, config.holdout, kMostHeldOutTokens);
+  }
+  auto source = std::make_unique<PackedSource>(std::move(text), rows);
+  if (config.val_data.empty()) {
+    inputs.validation = source->held_out(validation_rows(inputs));
+  } else {
+    hold_out_file(config, rows.packing, inputs);
+  }
+  inputs.train_tokens = source->train_tokens();
+  for (const Batch& batch : inputs.validation) inputs.validation_tokens += batch.tokens();
+  inputs.train = std::move(source);
+  return inputs;
+}
+
 }  // namespace
 
 RunInputs read_inputs(RunKind kind, const RunConfig& config, const std::string& resume_folder) {
+  if (std::any_of(config.data.begin(), config.data.end(), is_packed_text))
+    return read_packed_inputs(kind, config, resume_folder);
   const std::vector<Record> records = read_all(config.data);
   const std::vector<Record> held_out =
       config.val_data.empty() ? std::vector<Record>{} : read_all({config.val_data});
@@ -203,13 +301,7 @@ RunInputs read_inputs(RunKind kind, const RunConfig& config, const std::string& 
   if (resume_folder.empty() && !config.init.empty()) check_same_tokenizer(config, tokenizer);
   ModelConfig model = choose_model(config, tokenizer, resume_folder);
   RunInputs inputs{std::move(tokenizer), std::move(model), nullptr, {}};
-  inputs.row_tokens =
-      config.row_tokens > 0 ? config.row_tokens : inputs.model.max_position_embeddings;
-  if (inputs.row_tokens > inputs.model.max_position_embeddings) {
-    fail(ErrorCode::kUsage, "--row-tokens is ", inputs.row_tokens, "; expected 1 to ",
-         inputs.model.max_position_embeddings,
-         ", what the model's context holds (max_position_embeddings), or 0 for all of it");
-  }
+  set_row_tokens(config, inputs);
   if (kind == RunKind::kTune && !std::all_of(records.begin(), records.end(), conversation)) {
     fail(ErrorCode::kRuntime,
          "data: sft needs conversations (messages, or prompt and answer in .jsonl); ",
