@@ -89,7 +89,6 @@ Batch PackedSource::batch(int64_t step, const StepPart& part) {
     add_row(builder, first, segment_end(first));
     text_->will_need(first_token(step + 1, row), config_.row_tokens + 1);
   }
-  text_->release();
   return builder.finish();
 }
 
@@ -108,13 +107,10 @@ Json PackedSource::identity() const {
 }
 
 std::vector<Batch> PackedSource::held_out(int64_t rows_per_batch) {
-  std::vector<Batch> batches =
-      in_batches(config_.held_out_rows, rows_per_batch, config_.packing,
-                 [this](BatchBuilder& builder, int64_t row) {
-                   add_row(builder, segment_begin(row) + usable_, segment_begin(row + 1));
-                 });
-  text_->release();
-  return batches;
+  return in_batches(config_.held_out_rows, rows_per_batch, config_.packing,
+                    [this](BatchBuilder& builder, int64_t row) {
+                      add_row(builder, segment_begin(row) + usable_, segment_begin(row + 1));
+                    });
 }
 
 std::vector<Batch> spread_rows(PackedText& text, int64_t row_tokens, int64_t rows,
@@ -122,13 +118,10 @@ std::vector<Batch> spread_rows(PackedText& text, int64_t row_tokens, int64_t row
   if (text.tokens() < 2) fail(ErrorCode::kRuntime, "data: the held-out text has no two tokens");
   rows = std::clamp<int64_t>(rows, 1, std::max<int64_t>(1, (text.tokens() - 1) / row_tokens));
   const int64_t distance = text.tokens() / rows;
-  std::vector<Batch> batches =
-      in_batches(rows, rows_per_batch, packing, [&](BatchBuilder& builder, int64_t row) {
-        const int64_t first = row * distance;
-        add_packed_row(text, builder, first, first + distance, row_tokens, packing);
-      });
-  text.release();
-  return batches;
+  return in_batches(rows, rows_per_batch, packing, [&](BatchBuilder& builder, int64_t row) {
+    const int64_t first = row * distance;
+    add_packed_row(text, builder, first, first + distance, row_tokens, packing);
+  });
 }
 
 }  // namespace fathom

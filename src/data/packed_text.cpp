@@ -98,6 +98,7 @@ void PackedText::check_block(Shard& shard, uint64_t block) {
            " are not those that were written");
   }
   shard.checked[block] = true;
+  count_touch();
 }
 
 // begin, end: of the content, behind the header.
@@ -124,6 +125,7 @@ void PackedText::read(int64_t first, std::span<int32_t> ids) {
     }
     first += static_cast<int64_t>(count);
     ids = ids.subspan(count);
+    count_touch();
   }
 }
 
@@ -139,17 +141,16 @@ void PackedText::will_need(int64_t first, int64_t count) const {
   }
 }
 
-void PackedText::release() const {
+void PackedText::count_touch() {
+  constexpr int kReleasedAfter = 16;
+  if (++touches_ < kReleasedAfter) return;
+  touches_ = 0;
   for (const Shard& shard : shards_) shard.file.release();
 }
 
 void PackedText::check_all() {
-  constexpr uint64_t kReleasedAfter = 64;  // blocks
   for (Shard& shard : shards_) {
-    for (uint64_t block = 0; block < shard.header.blocks(); ++block) {
-      check_block(shard, block);
-      if (block % kReleasedAfter == 0) shard.file.release();
-    }
+    for (uint64_t block = 0; block < shard.header.blocks(); ++block) check_block(shard, block);
   }
 }
 

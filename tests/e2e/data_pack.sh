@@ -41,6 +41,20 @@ run 0 parts 40
 same "$(sha256sum <whole/checkpoints/step-00000040/model.safetensors)" \
   "$(sha256sum <parts/checkpoints/step-00000040/model.safetensors)"
 
+# Memory does not grow with the data: 200 times the text takes room for the held-out rows and no more.
+peak() {
+  status 0 "$fathom" train --preset llm-nano --data "$1" --steps 20 --batch-rows 8 --eval-every 0 --save-every 0 \
+    --out "run-$1" --json
+  field peak_rss_mb out
+}
+copies=$(for _ in $(seq 200); do echo known.txt; done)
+# shellcheck disable=SC2086
+status 0 "$fathom" data pack --tokenizer bytes --out large $copies
+status 0 "$fathom" data pack --tokenizer bytes --out small known.txt
+[ "$(cat large/shard-* | wc -c)" -gt 100000000 ] || die 'not large'
+small=$(peak small) large=$(peak large)
+awk -v a="$small" -v b="$large" 'BEGIN { exit !(b < a + 40) }' || die "$small MB became $large MB"
+
 # Another tokenizer, and files that changed.
 status 0 "$fathom" init --preset llm-nano --tokenizer characters:abc --out abc
 status 2 "$fathom" train --preset llm-nano --data packed --tokenizer abc --steps 1 --out other
