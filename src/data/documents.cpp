@@ -5,6 +5,8 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "text/fill_in_middle.h"
+#include "text/utf8.h"
 
 namespace fathom {
 namespace {
@@ -26,7 +28,31 @@ Document slice(const Document& stream, int64_t first, int64_t last) {
           {stream.weights.begin() + first, stream.weights.begin() + last}};
 }
 
+// The byte at which a character begins, or the end behind the last one.
+size_t byte_of(std::string_view text, int64_t character) {
+  size_t at = 0;
+  for (int64_t i = 0; i < character; ++i) {
+    FATHOM_CHECK(at < text.size(), "fill in middle: a cut at character ", character, " of ", i);
+    next_code_point(text, at);
+  }
+  return at;
+}
+
 }  // namespace
+
+Document fill_in_middle_document(const Tokenizer& tokenizer, std::string_view text,
+                                 int64_t first_cut, int64_t second_cut) {
+  FATHOM_CHECK(first_cut >= 0 && first_cut <= second_cut, "fill in middle: cuts at ", first_cut,
+               " and ", second_cut);
+  const size_t first = byte_of(text, first_cut), second = byte_of(text, second_cut);
+  Document document;
+  document.ids = fill_in_middle_prompt(tokenizer, text.substr(0, first), text.substr(second));
+  const std::vector<int32_t> middle = tokenizer.encode(text.substr(first, second - first));
+  document.ids.insert(document.ids.end(), middle.begin(), middle.end());
+  if (tokenizer.control().eos) document.ids.push_back(*tokenizer.control().eos);
+  document.weights.assign(document.ids.size(), 1.0f);
+  return document;
+}
 
 Document text_document(const Tokenizer& tokenizer, std::string_view text) {
   const ControlIds& control = tokenizer.control();

@@ -21,6 +21,12 @@ struct Document {
 // [bos] text [eos], as far as the tokenizer has them; every token counts.
 Document text_document(const Tokenizer& tokenizer, std::string_view text);
 
+// The text to be learned as one with a hole: [bos] begin prefix hole suffix end middle [eos]. The
+// cuts count characters: the middle is what stands between them. Error(kModel) where the tokenizer
+// has no tokens for it (text/fill_in_middle.h).
+Document fill_in_middle_document(const Tokenizer& tokenizer, std::string_view text,
+                                 int64_t first_cut, int64_t second_cut);
+
 // <bos>…<｜Assistant｜>answer<eos>: answers count (thinking included), prompts do not.
 Document conversation_document(const Tokenizer& tokenizer, const std::vector<Message>& messages);
 

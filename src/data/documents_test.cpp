@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "io/files.h"
+#include "io/json.h"
 #include "text/tokenizer_presets.h"
 
 namespace fathom {
@@ -62,6 +64,26 @@ TEST(Documents, WholeDocumentsAreHeldOutFromAList) {
   EXPECT_EQ(split_holdout(std::vector<Document>{numbered(0, 2), numbered(1, 2)}).held_out.size(),
             1u);
   EXPECT_THROW(split_holdout(std::vector<Document>{numbered(0, 2)}), Error);
+}
+
+// The case is without a begin token, which training texts have as prompts do.
+TEST(Documents, TextsWithAHoleOfCaseB49) {
+  const std::string path = FATHOM_SHARED_DIR "/cases/data/B49.json";
+  const std::string folder = FATHOM_SHARED_DIR "/data/tokenizers/deepseek-v3";
+  if (!exists(path) || !exists(folder)) GTEST_SKIP() << path << " or " << folder << " is absent";
+  const Tokenizer tokenizer = Tokenizer::load(folder);
+  const Json file = parse_json(read_file(path), path);
+  for (const Json& check : file.at("checks").items()) {
+    SCOPED_TRACE(check.string_at("name"));
+    const Json& cuts = check.at("input").at("cut_at_characters");
+    std::vector<int32_t> expected = {*tokenizer.control().bos};
+    for (const Json& id : check.at("expect").at("ids").items())
+      expected.push_back(static_cast<int32_t>(id.as_int()));
+    const Document document =
+        fill_in_middle_document(tokenizer, check.at("input").string_at("document"),
+                                cuts.at(0).as_int(), cuts.at(1).as_int());
+    EXPECT_EQ(document.ids, expected);
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "base/team.h"
 #include "data/shard_writer.h"
 #include "io/files.h"
+#include "text/fill_in_middle.h"
 
 namespace fathom {
 namespace {
@@ -26,12 +27,12 @@ std::vector<TextPart> next_round(TextPartReader& reader) {
   return parts;
 }
 
-std::vector<EncodedPart> encode_all(const Tokenizer& tokenizer,
-                                    const std::vector<TextPart>& parts) {
+std::vector<EncodedPart> encode_all(const Tokenizer& tokenizer, const std::vector<TextPart>& parts,
+                                    const FillInMiddle& fill) {
   std::vector<EncodedPart> encoded(parts.size());
   share_tasks(std::ssize(parts), [&](int64_t task, int) {
     const auto i = static_cast<size_t>(task);
-    encoded[i] = encode_part(tokenizer, parts[i]);
+    encoded[i] = encode_part(tokenizer, parts[i], fill);
   });
   return encoded;
 }
@@ -93,7 +94,7 @@ PackedSummary fill_folder(const Tokenizer& tokenizer, const PackConfig& config,
   Packer packer(config, events, writer);
   for (auto parts = next_round(reader); !parts.empty(); parts = next_round(reader)) {
     if (stop_requested()) fail(ErrorCode::kRuntime, "data pack: stopped; nothing was written");
-    const std::vector<EncodedPart> encoded = encode_all(tokenizer, parts);
+    const std::vector<EncodedPart> encoded = encode_all(tokenizer, parts, config.fill);
     for (size_t i = 0; i < parts.size(); ++i) packer.add(parts[i], encoded[i]);
     if (events.progress) {
       events.progress({reader.files_done(), config.files.size(), reader.text_bytes(),
@@ -104,6 +105,8 @@ PackedSummary fill_folder(const Tokenizer& tokenizer, const PackConfig& config,
   summary.documents = writer.documents();
   summary.text_bytes = static_cast<int64_t>(reader.text_bytes());
   summary.bad_documents = packer.bad();
+  summary.fim_rate = config.fill.rate;
+  summary.seed = concat(config.fill.seed);
   summary.shards = writer.finish();
   summary.sources = sources_of(config.files);
   if (summary.tokens == 0) fail(ErrorCode::kRuntime, "data: the files hold no text");
@@ -116,6 +119,10 @@ PackedSummary fill_folder(const Tokenizer& tokenizer, const PackConfig& config,
 
 PackedSummary pack_texts(const Tokenizer& tokenizer, const PackConfig& config,
                          const std::string& folder, const PackEvents& events) {
+  if (config.fill.rate > 0 && !can_fill_in_middle(tokenizer)) {
+    fail(ErrorCode::kUsage, "data pack: --fim-rate is ", config.fill.rate,
+         ", but the tokenizer has no tokens for texts with a hole; leave it out");
+  }
   if (exists(folder)) {
     fail(ErrorCode::kUsage, "data pack: ", folder,
          " is there already; choose another --out, or remove it first");

@@ -18,6 +18,7 @@ struct PackConfig {
   std::vector<std::string> files;  // as find_text_files gives them
   int64_t max_bad_lines = 100;     // one more is an error
   int64_t shard_tokens = int64_t{1} << 25;
+  FillInMiddle fill = {};
   TextPartSizes sizes = {};
 };
 

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <algorithm>
+#include <cmath>
+#include <map>
 
 #include "base/error.h"
 #include "base/stop.h"
@@ -154,6 +156,60 @@ TEST_F(PackTest, AChangedBlockIsRefusedOnlyWhereItIsRead) {
   std::vector<int32_t> ids(kHashedBlock / 2);
   text.read(0, ids);
   EXPECT_THROW(text.read(1, ids), Error);
+}
+
+// A byte tokenizer with the marks of a hole.
+Tokenizer filling_tokenizer() {
+  TokenizerSpec spec = byte_tokenizer().spec();
+  int32_t id = byte_tokenizer().vocab_size();
+  for (const char* mark : {"<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"})
+    spec.added_tokens.push_back({id++, mark, true, false});
+  return Tokenizer(std::move(spec));
+}
+
+// Where each part of "[bos] begin prefix hole suffix end middle [eos]" stands, put together again.
+std::string whole_text(const Tokenizer& tokenizer, std::string_view text) {
+  const auto between = [&text](std::string_view a, std::string_view b) {
+    const size_t begin = text.find(a) + a.size();
+    return std::string(text.substr(begin, text.find(b) - begin));
+  };
+  EXPECT_TRUE(tokenizer.control().eos);
+  return between("<｜fim▁begin｜>", "<｜fim▁hole｜>") + between("<｜fim▁end｜>", kEosToken) +
+         between("<｜fim▁hole｜>", "<｜fim▁end｜>");
+}
+
+TEST_F(PackTest, AShareOfTheDocumentsGetsAHoleAndLosesNothing) {
+  tokenizer_ = filling_tokenizer();
+  const FillInMiddle fill{.rate = 0.1, .seed = 7};
+  TextPart part;
+  part.text = "añb🦙 text to be cut";
+  int filled = 0;
+  std::map<std::string, int> kinds;
+  for (part.document = 0; part.document < 5000; ++part.document) {
+    const std::string text = tokenizer_.decode(encode_part(tokenizer_, part, fill).ids);
+    if (text.find("fim") == std::string::npos) continue;
+    ++filled;
+    ++kinds[text];
+    EXPECT_EQ(whole_text(tokenizer_, text), part.text);
+  }
+  EXPECT_NEAR(filled, 500, 5 * std::sqrt(5000 * 0.1 * 0.9));
+  EXPECT_GT(kinds.size(), 100u);  // of the 210 pairs of cuts
+  part.last = false;
+  const EncodedPart open = encode_part(tokenizer_, part, {.rate = 1, .seed = 7});
+  EXPECT_EQ(open.ids, encode_part(tokenizer_, part).ids);
+}
+
+TEST_F(PackTest, HolesNeedATokenizerWithTheirMarksAndARateOfOneGivesEachDocumentOne) {
+  PackConfig config;
+  config.files = {file("a.jsonl", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n")};
+  config.fill.rate = 1;
+  EXPECT_NE(refusal([&] { pack(config, "out"); }).find("--fim-rate"), std::string::npos);
+  tokenizer_ = filling_tokenizer();
+  pack(config, "out");
+  PackedText text({path("out")});
+  const std::vector<int32_t> ids = all_ids(text);
+  const int32_t begin = *tokenizer_.added_token_id("<｜fim▁begin｜>");
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), begin), 2);
 }
 
 TEST_F(PackTest, StoppedOrRefusedWorkLeavesNoFolder) {

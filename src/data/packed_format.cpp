@@ -55,6 +55,8 @@ Json to_json(const PackedSummary& summary) {
                        {"documents", summary.documents},
                        {"bad_documents", summary.bad_documents},
                        {"text_bytes", summary.text_bytes},
+                       {"fim_rate", summary.fim_rate},
+                       {"seed", summary.seed},
                        {"shards", shards},
                        {"sources", summary.sources}});
 }
@@ -73,6 +75,8 @@ PackedSummary parse_packed_summary(const Json& json, const std::string& where) {
   summary.documents = json.int_at("documents");
   summary.bad_documents = json.int_at("bad_documents");
   summary.text_bytes = json.int_at("text_bytes");
+  summary.fim_rate = json.double_at("fim_rate");
+  summary.seed = json.string_at("seed");
   for (const Json& shard : json.at("shards").items("shards")) {
     summary.shards.push_back({shard.string_at("file"), shard.int_at("bytes"),
                               shard.int_at("tokens"), shard.int_at("documents"),

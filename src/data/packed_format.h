@@ -62,6 +62,8 @@ struct PackedSummary {
   int64_t tokens = 0, documents = 0;
   int64_t text_bytes = 0;  // of the source files, after decompression
   int64_t bad_documents = 0;
+  double fim_rate = 0;  // share of the documents with a hole, and the seed that chose them
+  std::string seed = "0";
   std::vector<ShardEntry> shards;
   Json sources = Json::array();  // {"path", "bytes"} of each file read
 };

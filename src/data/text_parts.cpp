@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/random.h"
+#include "data/documents.h"
 #include "data/readers.h"
 #include "io/files.h"
 #include "io/json.h"
@@ -165,6 +167,8 @@ std::optional<TextPart> TextPartReader::next_of_text() {
   TextPart part;
   part.where = concat(files_[file_], ":", line_ + 1);
   part.first = std::exchange(first_, false);
+  if (part.first) ++documents_;
+  part.document = documents_;
   part.last = !more;
   part.text = take(more ? find_cut(rest, sizes_.part_bytes) : rest.size());
   line_ += std::count(part.text.begin(), part.text.end(), '\n');
@@ -191,12 +195,14 @@ std::optional<TextPart> TextPartReader::next_line() {
     if (is_blank_line(part.text)) continue;
     part.where = concat(files_[file_], ":", line_);
     part.is_record = true;
+    part.document = ++documents_;
     return part;
   }
 }
 
 TextPart TextPartReader::skip_long_line() {
   TextPart part;
+  part.document = ++documents_;
   part.where = concat(files_[file_], ":", ++line_);
   part.problem = concat("the line is longer than ", sizes_.line_bytes, " bytes");
   while (true) {
@@ -216,13 +222,43 @@ std::string text_of_record(const TextPart& part) {
   return std::move(record.text);
 }
 
+std::vector<int32_t> plain_ids(const Tokenizer& tokenizer, std::string_view text,
+                               const TextPart& part) {
+  const ControlIds& control = tokenizer.control();
+  std::vector<int32_t> ids = tokenizer.encode(
+      text, {.parse_special = false, .add_bos = part.first && control.bos.has_value()});
+  if (part.last && control.eos) ids.push_back(*control.eos);
+  return ids;
+}
+
+RandomKey key_of(const TextPart& part, const FillInMiddle& fill) {
+  constexpr uint64_t kFillLayer = 7;
+  return {.seed = fill.seed,
+          .purpose = Purpose::kData,
+          .step = static_cast<uint64_t>(part.document),
+          .layer = kFillLayer};
+}
+
+bool is_filled(const TextPart& part, const FillInMiddle& fill) {
+  return part.first && part.last && key_of(part, fill).uniform(0) < fill.rate;
+}
+
+std::vector<int32_t> filled_ids(const Tokenizer& tokenizer, std::string_view text,
+                                const TextPart& part, const FillInMiddle& fill) {
+  const auto characters = static_cast<uint64_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+  const RandomKey key = key_of(part, fill);
+  const auto a = static_cast<int64_t>(key.below(1, characters + 1));
+  const auto b = static_cast<int64_t>(key.below(2, characters + 1));
+  return fill_in_middle_document(tokenizer, text, std::min(a, b), std::max(a, b)).ids;
+}
+
 }  // namespace
 
-EncodedPart encode_part(const Tokenizer& tokenizer, const TextPart& part) {
+EncodedPart encode_part(const Tokenizer& tokenizer, const TextPart& part,
+                        const FillInMiddle& fill) {
   if (!part.problem.empty()) return {{}, concat(part.where, ": ", part.problem)};
-  const ControlIds& control = tokenizer.control();
-  const EncodeOptions options{.parse_special = false,
-                              .add_bos = part.first && control.bos.has_value()};
   EncodedPart encoded;
   try {
     const std::string text = part.is_record ? text_of_record(part) : part.text;
@@ -230,8 +266,8 @@ EncodedPart encode_part(const Tokenizer& tokenizer, const TextPart& part) {
       const auto lines = std::count(text.begin(), text.begin() + static_cast<int64_t>(*bad), '\n');
       return {{}, concat(part.where, ": not UTF-8, ", lines, " lines further")};
     }
-    encoded.ids = tokenizer.encode(text, options);
-    if (part.last && control.eos) encoded.ids.push_back(*control.eos);
+    encoded.ids = is_filled(part, fill) ? filled_ids(tokenizer, text, part, fill)
+                                        : plain_ids(tokenizer, text, part);
   } catch (const Error& error) {
     const std::string what = error.what();
     encoded.ids.clear();

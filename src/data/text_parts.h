@@ -25,6 +25,7 @@ namespace fathom {
 std::vector<std::string> find_text_files(const std::vector<std::string>& paths);
 
 struct TextPart {
+  int64_t document = 0;    // number of the document, bad ones counted, too
   std::string where;       // file:line, for messages
   std::string text;        // a line of .jsonl as it stands in the file
   bool is_record = false;  // whether it is such a line
@@ -69,6 +70,7 @@ class TextPartReader {
   bool at_end_ = false;
   int64_t line_ = 0;
   bool first_ = true;
+  int64_t documents_ = 0;
   uint64_t text_bytes_ = 0;
 };
 
@@ -78,6 +80,15 @@ struct EncodedPart {
   std::vector<int32_t> ids;
   std::string problem;
 };
-EncodedPart encode_part(const Tokenizer& tokenizer, const TextPart& part);
+// Some documents are learned as texts with a hole (data/documents.h), cut at two places of all that
+// characters offer. Which ones and where depends on the seed and the number of the document alone.
+// Those in several parts stay as they are.
+struct FillInMiddle {
+  double rate = 0;  // share of the documents
+  uint64_t seed = 0;
+};
+
+EncodedPart encode_part(const Tokenizer& tokenizer, const TextPart& part,
+                        const FillInMiddle& fill = {});
 
 }  // namespace fathom
