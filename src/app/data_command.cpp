@@ -20,6 +20,7 @@ struct DataFlags {
   std::string action, tokenizer, out;
   std::vector<std::string> paths;
   int64_t max_bad_lines = 100, shard_tokens = PackConfig{}.shard_tokens;
+  double fim_rate = 0;
   SynthConfig synth;
   int64_t bytes = 0;
   bool json = false;
@@ -66,10 +67,14 @@ int pack(const DataFlags& flags) {
     fail(ErrorCode::kUsage, "data: --max-bad-lines is ", flags.max_bad_lines,
          " and --shard-tokens ", flags.shard_tokens, "; expected at least 0 and 1");
   }
+  if (!(flags.fim_rate >= 0 && flags.fim_rate <= 1)) {
+    fail(ErrorCode::kUsage, "data: --fim-rate is ", flags.fim_rate, "; expected 0 to 1");
+  }
   PackConfig config;
   config.files = find_text_files(flags.paths);
   config.max_bad_lines = flags.max_bad_lines;
   config.shard_tokens = flags.shard_tokens;
+  config.fill = {flags.fim_rate, flags.synth.seed};
   const Tokenizer tokenizer = load_tokenizer(flags.tokenizer);
   ProblemLines problems;
   PackLines lines;
@@ -173,11 +178,14 @@ void add_data_command(CommandLine& line) {
       .option("--max-bad-lines", flags->max_bad_lines,
               "pack: lines and files that may be left out because they hold no text")
       .option("--shard-tokens", flags->shard_tokens, "pack: tokens after which a file is full")
+      .option("--fim-rate", flags->fim_rate,
+              "pack: share of the documents that are learned as texts with a hole")
       .option("--bits-per-byte", flags->synth.bits_per_byte, "synth: entropy, at most 6")
       .option("--bytes", flags->bytes, "synth: length of the text")
       .option("--order", flags->synth.order,
               "synth: how many characters decide about the next, 1 to 3")
-      .option("--seed", flags->synth.seed, "synth: of the text and of what follows what")
+      .option("--seed", flags->synth.seed,
+              "pack: of what gets a hole, and where; synth: of the text")
       .flag("--json", flags->json, "the result as one line of JSON");
   command.example("fathom data pack --tokenizer FOLDER --out packed corpus/ more.jsonl.gz")
       .example("fathom data check packed")
