@@ -52,7 +52,7 @@ TEST(PlanReport, ComparesPricesOfTheirDay) {
   PlanInputs another;
   another.price_model = "deepseek-v4-pro";
   another.price_date = "2026-06-01";
-  expect_parts(text_of(plan_of("v3", another)), {"$0.003625 / $0.435 / $0.87", "gpt-5.5"});
+  expect_parts(text_of(plan_of("v3", another)), {"$0.003625 / $0.435 / $0.87", "gpt-4o"});
   expect_parts(text_of(plan_of("llm-7b")), {"has none of this model"});
   another.price_model = "no-such";
   EXPECT_THROW(plan_of("v3", another), Error);
