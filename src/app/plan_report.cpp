@@ -137,7 +137,7 @@ std::string hours_formula(const Plan& plan) {
 
 std::string batch_formula(const Plan& plan) {
   const PublishedRun& run = plan.own != nullptr ? *plan.own : *plan.reference;
-  const BatchSize& batch = *run.batch;
+  const BatchSize& batch = find_recipe(run.recipe)->batch;
   const std::string growth = batch.ramp_tokens > 0
                                  ? concat(batch.first, " to ", batch.full, " over ",
                                           billions(batch.ramp_tokens), " tokens")

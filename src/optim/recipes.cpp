@@ -17,17 +17,12 @@ Curve stepped(double first, double second, double low) {
   return Curve({{first, 1, 1}, {second, low, low}, {1, low * low, low * low}});
 }
 
-// From `from` to `to` sequences over the first `ramp` tokens.
-Curve growing_batch(double from, double to, double ramp, double tokens) {
-  return Curve({{ramp / tokens, from, to}, {1, to, to}});
-}
-
-Recipe dense(std::string name, double peak_lr, double sequences) {
+Recipe dense(std::string name, double peak_lr, int64_t sequences) {
   Recipe r{.name = std::move(name),
            .tokens = 2 * kTrillion,
            .peak_lr = peak_lr,
            .lr = stepped(0.8, 0.9, kThird),
-           .batch_sequences = sequences};
+           .batch = {sequences, sequences}};
   return r;
 }
 
@@ -50,7 +45,7 @@ Recipe v2() {
            .tokens = kTokens,
            .peak_lr = 2.4e-4,
            .lr = stepped(0.6, 0.9, kThird),
-           .batch_sequences = growing_batch(2304, 9216, 225 * kBillion, kTokens)};
+           .batch = {2304, 9216, 225 * kBillion}};
   r.expert_loss_alpha = 0.003;
   r.device_loss_alpha = 0.05;
   r.communication_loss_alpha = 0.02;
@@ -69,7 +64,7 @@ Recipe v3() {
                         {decayed, 1, 0.1, Curve::Form::kCosine},
                         {last, 0.1, 0.1},
                         {1, 7.3e-6 / kPeak, 7.3e-6 / kPeak}}),
-           .batch_sequences = growing_batch(3072, 15360, 469 * kBillion, kTokens)};
+           .batch = {3072, 15360, 469 * kBillion}};
   r.bias_update_speed = 0.001;
   r.bias_course = Curve({{decayed, 1, 1}, {1, 0, 0}});
   r.mtp_weight = 0.3;
@@ -110,16 +105,25 @@ double Recipe::learning_rate(int64_t step, double tokens_seen) const {
   return peak_lr * lr.at(progress(tokens_seen));
 }
 
-int64_t Recipe::batch(double tokens_seen, int64_t multiple) const {
-  const auto sequences = static_cast<int64_t>(batch_sequences.at(progress(tokens_seen)));
-  return std::max(multiple, sequences / multiple * multiple);
+double BatchSize::at(double tokens_seen) const {
+  const double share = ramp_tokens > 0 ? std::min(1.0, tokens_seen / ramp_tokens) : 1;
+  return static_cast<double>(first) + static_cast<double>(full - first) * share;
 }
 
-double Recipe::steps() const {
-  constexpr int kParts = 100'000;  // of the integral of tokens over tokens of a step
-  double sum = 0;
-  for (int i = 0; i < kParts; ++i) sum += 1 / batch_sequences.at((i + 0.5) / kParts);
-  return sum * tokens / kParts / static_cast<double>(sequence_tokens);
+double BatchSize::steps(double tokens, int64_t sequence_tokens) const {
+  const auto sequence = static_cast<double>(sequence_tokens), begin = static_cast<double>(first);
+  const double ramp = std::min(tokens, ramp_tokens);
+  const double steps = (tokens - ramp) / (static_cast<double>(full) * sequence);
+  if (ramp == 0) return steps;
+  // The integral of one over a batch that grows linearly from the first to `last`.
+  const double last = at(ramp);
+  return steps + (last > begin ? ramp / sequence * std::log(last / begin) / (last - begin)
+                               : ramp / (begin * sequence));
+}
+
+int64_t Recipe::batch_sequences(double tokens_seen, int64_t multiple) const {
+  const auto sequences = static_cast<int64_t>(batch.at(tokens_seen));
+  return std::max(multiple, sequences / multiple * multiple);
 }
 
 const std::vector<Recipe>& recipes() {

@@ -30,6 +30,16 @@ class Curve {
   std::vector<Piece> pieces_;
 };
 
+// Sequences of a step: from `first` to `full`, linear in tokens, over the first `ramp_tokens`.
+struct BatchSize {
+  int64_t first = 0, full = 0;
+  double ramp_tokens = 0;
+
+  double at(double tokens_seen) const;
+  // Optimiser steps that so many tokens take.
+  double steps(double tokens, int64_t sequence_tokens) const;
+};
+
 struct Recipe {
   std::string name;
   double tokens;  // seen in all
@@ -39,7 +49,7 @@ struct Recipe {
   // Over progress = tokens seen / tokens. Learning rate, bias speed and multi-token weight are
   // relative to their first values, so that other runs can follow the same course.
   Curve lr;
-  Curve batch_sequences;
+  BatchSize batch;
   double bias_update_speed = 0;
   Curve bias_course = 1;
   double mtp_weight = 0;
@@ -53,9 +63,8 @@ struct Recipe {
   // `step` counts from 0; the warm-up goes by steps, the rest by tokens.
   double learning_rate(int64_t step, double tokens_seen) const;
   // Rounded down to a multiple of what the data-parallel ranks take at once.
-  int64_t batch(double tokens_seen, int64_t multiple = 1) const;
-  // Optimiser steps in all, as the batch grows.
-  double steps() const;
+  int64_t batch_sequences(double tokens_seen, int64_t multiple = 1) const;
+  double steps() const { return batch.steps(tokens, sequence_tokens); }  // in all
 };
 
 const std::vector<Recipe>& recipes();

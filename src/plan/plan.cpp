@@ -95,7 +95,8 @@ TrainingInputs training_inputs(const Plan& plan, const PlanInputs& in) {
 
 PipelinePlan pipeline_plan(const Plan& plan, const PlanInputs& in) {
   const TrainingLayout& layout = plan.layout;
-  const int64_t sequences = plan.reference->batch ? plan.reference->batch->full : 1;
+  const Recipe* recipe = find_recipe(plan.reference->recipe);
+  const int64_t sequences = recipe != nullptr ? recipe->batch.full : 1;
   PipelinePlan pipeline;
   pipeline.stages = layout.pipeline_stages;
   // One sequence each; every pipeline of the data-parallel ones takes its share of the step.
@@ -195,8 +196,8 @@ void plan_training(Plan& plan, const PlanInputs& inputs) {
   plan.training =
       training_cost(plan.config, model_preset(plan.reference->preset).config, plan.training_inputs);
   const PublishedRun& shape = plan.own != nullptr ? *plan.own : *plan.reference;
-  if (shape.batch)
-    plan.steps = training_steps(*shape.batch, plan.training.tokens, shape.sequence_tokens);
+  if (const Recipe* recipe = find_recipe(shape.recipe))
+    plan.steps = recipe->batch.steps(plan.training.tokens, shape.sequence_tokens);
   plan.model_scale = model_scale(plan.config, plan.reference->sequence_tokens);
   plan.laws = law_optima(plan.model_scale * plan.training.tokens);
   plan.memory = memory_plan(plan);  // refuses a layout that does not fit

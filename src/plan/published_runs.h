@@ -13,6 +13,7 @@
 #include <string>
 
 #include "model/model_config.h"
+#include "optim/recipes.h"
 
 namespace fathom {
 
@@ -20,12 +21,6 @@ namespace fathom {
 struct ExtensionStage {
   int64_t sequence_tokens = 0;
   double tokens = 0;
-};
-
-// Sequences of a step: from `first` to `full`, linear in tokens, over the first `ramp_tokens`.
-struct BatchSize {
-  int64_t first = 0, full = 0;
-  double ramp_tokens = 0;
 };
 
 struct TrainingLayout {
@@ -38,7 +33,7 @@ struct PublishedRun {
   const char* model = "";
   double tokens = 0;
   int64_t sequence_tokens = 4096;
-  std::optional<BatchSize> batch = {};
+  const char* recipe = "";  // optim/recipes.h: its batches; empty where they are not published
   std::optional<double> gpu_hours_per_trillion = {};      // absent: not published
   std::span<const ExtensionStage> extension_stages = {};  // empty: none, or not published
   std::optional<double> extension_gpu_hours = {};

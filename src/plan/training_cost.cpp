@@ -31,19 +31,6 @@ void fill_rates(TrainingCost& cost, const ModelConfig& config, const PublishedRu
 
 }  // namespace
 
-double training_steps(const BatchSize& batch, double tokens, int64_t sequence_tokens) {
-  const double sequence = as_double(sequence_tokens);
-  const double first = as_double(batch.first), full = as_double(batch.full);
-  const double ramp = std::min(tokens, batch.ramp_tokens);
-  double steps = (tokens - ramp) / (full * sequence);
-  if (ramp == 0) return steps;
-  // The integral of one over a batch that grows linearly from first to `last`.
-  const double last = first + (full - first) * ramp / batch.ramp_tokens;
-  steps += last > first ? ramp / sequence * std::log(last / first) / (last - first)
-                        : ramp / (first * sequence);
-  return steps;
-}
-
 double tokens_per_second(double hours_per_trillion) { return 1e12 / (3600 * hours_per_trillion); }
 
 double gpu_hours_per_trillion(double flops_per_token, double flops_per_second) {

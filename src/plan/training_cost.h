@@ -44,8 +44,6 @@ struct TrainingCost {
 TrainingCost training_cost(const ModelConfig& config, const ModelConfig& reference_config,
                            const TrainingInputs& inputs);
 
-// Steps of a run whose batch grows so; `tokens` may end within the ramp.
-double training_steps(const BatchSize& batch, double tokens, int64_t sequence_tokens);
 double tokens_per_second(double gpu_hours_per_trillion);
 double gpu_hours_per_trillion(double flops_per_token, double flops_per_second);
 // What the sum leaves out, in the words of the V3 report's own caveat.
